@@ -1,0 +1,49 @@
+// Keyed hashing: the byte-string form, and where keys come from.
+#include "core/base/hash.h"
+
+#include "core/base/compiler.h"
+
+#include <string.h>
+#include <sys/random.h>
+
+uint64_t hash_bytes(const struct hash_key *key, const void *bytes, size_t len)
+{
+	const uint8_t *p = bytes;
+	uint64_t v0 = key->k0 ^ UINT64_C(0x736f6d6570736575);
+	uint64_t v1 = key->k1 ^ UINT64_C(0x646f72616e646f6d);
+	uint64_t v2 = key->k0 ^ UINT64_C(0x6c7967656e657261);
+	uint64_t v3 = key->k1 ^ UINT64_C(0x7465646279746573);
+	uint64_t last = (uint64_t)len << 56;
+
+	for (; len >= 8; len -= 8, p += 8) {
+		uint64_t word;
+		memcpy(&word, p, 8);
+		v3 ^= word;
+		HASH_ROUND(v0, v1, v2, v3);
+		v0 ^= word;
+	}
+	for (size_t i = 0; i < len; i++)
+		last |= (uint64_t)p[i] << (8 * i);
+	v3 ^= last;
+	HASH_ROUND(v0, v1, v2, v3);
+	v0 ^= last;
+	v2 ^= 0xff;
+	HASH_ROUND(v0, v1, v2, v3);
+	HASH_ROUND(v0, v1, v2, v3);
+	HASH_ROUND(v0, v1, v2, v3);
+	return v0 ^ v1 ^ v2 ^ v3;
+}
+
+struct hash_key hash_key_new(uint64_t seed, uint64_t purpose)
+{
+	struct hash_key key;
+
+	if (seed != 0) {
+		struct hash_key from = {seed, purpose};
+		uint64_t one = 1, two = 2;
+		return (struct hash_key){hash_words(&from, &one, 1), hash_words(&from, &two, 1)};
+	}
+	// Without randomness a table could be aimed at: better not to start.
+	REQUIRE(getrandom(&key, sizeof(key), 0) == (ssize_t)sizeof(key));
+	return key;
+}

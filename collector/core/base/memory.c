@@ -1,0 +1,35 @@
+// Large memory, reserved at start.
+#include "core/base/memory.h"
+
+#include <stdint.h>
+#include <sys/mman.h>
+
+enum { HUGE_PAGE = 2 << 20 };
+
+void *memory_reserve(size_t bytes)
+{
+	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (memory == MAP_FAILED)
+		return NULL;
+	// A table of many megabytes hit at random pays for every 4 KiB page in the TLB.
+	if (bytes >= 4 * (size_t)HUGE_PAGE)
+		madvise(memory, bytes, MADV_HUGEPAGE);
+	// Packet-derived data must not stand in a core file, whoever asks for one.
+	madvise(memory, bytes, MADV_DONTDUMP);
+	return memory;
+}
+
+void memory_release(void *memory, size_t bytes)
+{
+	if (memory != NULL)
+		munmap(memory, bytes);
+}
+
+void memory_prefault(void *memory, size_t bytes)
+{
+	for (size_t at = 0; at < bytes; at += 4096) {
+		volatile uint8_t *page = (uint8_t *)memory + at;
+		*page = *page;
+	}
+}

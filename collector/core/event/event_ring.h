@@ -1,0 +1,43 @@
+// The ring of events from one shard to the ledger: bytes of varying size, one producer, one
+// consumer, no lock. With one shard both ends are turned by one thread.
+//
+// Events appear to the consumer when published, together with the shard's clock: the promise that
+// nothing earlier follows.
+#pragma once
+
+#include "core/base/counters.h"
+#include "core/event/event.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+struct event_ring {
+	uint8_t *bytes;
+	uint32_t size; // power of two
+	uint64_t written; // producer: reserved and filled so far
+	_Alignas(CACHE_LINE) _Atomic uint64_t head; // producer: wo, consumer: ro
+	_Atomic uint64_t clock_ns; // producer: wo, consumer: ro
+	_Alignas(CACHE_LINE) _Atomic uint64_t tail; // consumer: wo, producer: ro
+	uint64_t read; // consumer
+	struct counters *counters; // the producer's
+};
+
+// `size` octets, a power of two. Returns 0 or -ENOMEM.
+int event_ring_init(struct event_ring *ring, uint32_t size, struct counters *counters);
+void event_ring_fini(struct event_ring *ring);
+
+// Producer: room for an event of `size` octets, or NULL when the ring is full (counted by `kind`).
+// The fixed header is filled in (size rounded up to eight, kind); the rest is not zeroed. It is the
+// consumer's after the next publish.
+void *event_ring_add(struct event_ring *ring, enum event_kind kind, size_t size);
+
+// Producer: octets free. A turn starts only when a batch's worst case fits.
+uint32_t event_ring_room(const struct event_ring *ring);
+
+// Producer: makes events visible; `clock_ns`: none earlier follows.
+void event_ring_publish(struct event_ring *ring, uint64_t clock_ns);
+
+// Consumer: the next event, or NULL; valid until popped.
+const struct event *event_ring_peek(struct event_ring *ring);
+void event_ring_pop(struct event_ring *ring);
+uint64_t event_ring_clock(const struct event_ring *ring);

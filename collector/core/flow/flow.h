@@ -1,0 +1,139 @@
+// A flow: both directions of one conversation (a biflow, RFC 5103), as a shard keeps it.
+//
+// End 0 is whoever the shard takes for the initiator (sender of the SYN, else receiver of the
+// SYN/ACK, else the first sender), end 1 the other; [2] arrays are by sending end. The ledger,
+// which alone knows who is local, may turn a mid_flow one round.
+//
+// An established flow's packet touches the key line, the counter line and, for TCP, the sequence
+// line; the cold lines only when something happens.
+#pragma once
+
+#include "core/base/compiler.h"
+#include "core/packet/packet.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// Ends in canonical order: the lower (address, port) first, so that both directions have one key.
+// Compared and hashed as six words; unused octets are zero.
+struct flow_key {
+	uint8_t ip[2][16]; // IPv4 in the first four octets
+	uint16_t port[2]; // host order; 0 for ICMP, fragments without a header, others
+	uint16_t vlan; // 0 where flow.vlan_in_key is off
+	uint16_t vlan_inner;
+	uint32_t tunnel_id;
+	uint8_t ip_proto;
+	uint8_t ip_version; // 4 or 6
+	uint8_t tunnel; // enum tunnel
+	uint8_t group; // interface group
+};
+static_assert(sizeof(struct flow_key) == 48, "six words, no padding");
+
+// SCHEMA.md, flow.end_reason: IPFIX 136 (RFC 5102 section 5.11.3).
+enum end_reason {
+	END_NONE,
+	END_IDLE,
+	END_ACTIVE,
+	END_DETECTED,
+	END_FORCED,
+	END_RESOURCES,
+};
+
+enum flow_bits {
+	FLOW_SWAPPED = 1 << 0, // end 0 is the key's second end
+	FLOW_MID = 1 << 1, // TCP whose beginning was not seen
+	FLOW_CLOSED = 1 << 2, // both FINs acknowledged, or a RST
+	FLOW_SYN = 1 << 3, // the initiator is known by its SYN
+	FLOW_EXCLUDED = 1 << 4, // the policy excludes an end: no DPI, no names
+	FLOW_SNAPPED = 1 << 5, // some packet was cut by the snap length
+	FLOW_OFFLOAD = 1 << 6, // a segment larger than any MTU: offload suspected
+	FLOW_ENDED = 1 << 7, // on the table's list of ended flows, no longer in the table
+};
+
+enum { FLOW_STATES_MAX = 4 }; // classifiers that keep state by flow
+
+struct flow {
+	// Key line.
+	_Alignas(CACHE_LINE) struct flow_key key;
+	uint64_t last_ns; // table time of its last packet
+	uint8_t bits; // enum flow_bits
+	uint8_t timeout_class; // index of its idle timeout
+	uint16_t watching; // bit i: classifiers[i] still wants packets of this flow
+	uint32_t hash;
+
+	// Counter line: of the segment so far.
+	uint64_t packets[2];
+	uint64_t bytes[2]; // L3 octets
+	uint64_t payload[2]; // L4 payload octets
+	uint64_t cut_ns; // when the segment is due: segment_start_ns + active timeout
+	uint8_t tcp_flags[2];
+	uint8_t dscp[2];
+	uint8_t seen; // bit e: end e has sent (over all segments); bit 2+e: it has sent payload
+	uint8_t icmp_type, icmp_code;
+	uint8_t iface;
+
+	// Sequence line: TCP only (tcp_state.c).
+	struct flow_tcp {
+		uint32_t next_seq[2]; // next expected from each end (highest seen)
+		uint32_t acked[2]; // highest acknowledgement number seen of each end's data
+		uint32_t retransmissions[2];
+		uint32_t out_of_order[2];
+		uint16_t zero_window[2];
+		uint16_t syn_retransmissions, fin_retransmissions;
+		uint32_t rtt_client_us, rtt_server_us; // UINT32_MAX: not known
+		uint32_t gap_bytes[2];
+		uint32_t syn_seq; // the initiator's initial sequence number
+		uint8_t state; // tcp_state.c
+		uint8_t reserved[3];
+	} tcp;
+	static_assert(sizeof(struct flow_tcp) == 64, "the sequence line");
+
+	// Cold lines.
+	uint64_t start_ns; // table time of the flow's first packet
+	uint64_t segment_start_ns; // of the segment's first packet
+	uint64_t end_ns; // of the segment's last packet
+	uint64_t ended_ns; // when it was due to end: the event's time
+	uint64_t id; // keyed over key and start
+	uint64_t syn_ts_ns, syn_ack_ts_ns; // capture's own times, for RTT
+	uint64_t first_payload_ts_ns; // of the initiator
+	uint32_t first_reply_us; // UINT32_MAX: not known
+	uint32_t segment; // segments written so far
+	uint32_t ended_next; // pool index: list of ended and cut flows
+	uint32_t findings; // first chunk, or POOL_NONE
+	uint32_t state[FLOW_STATES_MAX]; // classifiers' states, or POOL_NONE
+	uint32_t mpls_label; // UINT32_MAX: none
+	uint16_t vlan, vlan_inner; // as seen on the first packet
+	uint8_t mac[2][6]; // by end; see has_mac
+	uint8_t has_mac; // bit e: the MAC of end e is known
+	uint8_t end_reason; // enum end_reason, while on the list
+	uint16_t payload_packets; // shown or showable to classifiers, both ways, saturating
+	uint16_t packets_before_payload; // bare segments before the first payload, saturating
+	uint8_t first_flags; // TCP flags of the first packet
+	uint8_t first_end; // which end sent the first packet
+	uint8_t dpi; // enum dpi
+	uint8_t confidence; // enum confidence
+	uint16_t protocol, application, category; // nDPI's numbers; 0: unknown
+	uint16_t risk_score;
+	uint64_t risk_bits;
+	uint32_t dns_queries, dns_answers, dns_failures; // of the segment
+};
+static_assert(offsetof(struct flow, packets) == CACHE_LINE, "counter line");
+static_assert(offsetof(struct flow, tcp) == 2 * CACHE_LINE, "sequence line");
+static_assert(offsetof(struct flow, start_ns) == 3 * CACHE_LINE, "cold lines");
+
+// Which of the key's two ends flow end `end` is.
+static inline unsigned flow_key_end(const struct flow *flow, unsigned end)
+{
+	return end ^ (flow->bits & FLOW_SWAPPED ? 1u : 0u);
+}
+
+static inline const uint8_t *flow_ip(const struct flow *flow, unsigned end)
+{
+	return flow->key.ip[flow_key_end(flow, end)];
+}
+
+static inline uint16_t flow_port(const struct flow *flow, unsigned end)
+{
+	return flow->key.port[flow_key_end(flow, end)];
+}

@@ -1,0 +1,52 @@
+// Capture source: turns one receive queue, or one file, into batches of packets.
+//
+// A source is opened, called and closed by one shard's thread and by no other, so it needs no lock.
+#pragma once
+
+#include "core/packet/packet.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct capture; // each source defines its own
+
+enum { CAPTURE_ERROR_SIZE = 512 };
+
+// What a source is opened with; borrowed for the call.
+struct capture_config {
+	const char *file; // a capture file, "-" for standard input; NULL: live
+	const char *interface; // live; NULL: file
+	const char *filter; // BPF, in pcap-filter(7)'s words; NULL or "": all
+	uint32_t snaplen; // octets kept of a frame
+	uint64_t buffer_bytes; // the kernel's ring, live
+	uint32_t poll_ms; // receive waits at most so long, live
+	bool promiscuous;
+	uint8_t iface; // written into every packet
+};
+
+struct capture_stats {
+	uint64_t dropped_kernel; // lost before we could read them
+	uint64_t dropped_nic;
+	int64_t clock_step_ns; // how far the wall clock was moved since the start, live
+};
+
+struct capture_ops {
+	const char *name;
+
+	// Opens receive queue `queue`. Returns 0, or -errno with *ret untouched and in `error` one
+	// sentence for the operator that names the file or interface and what to do.
+	int (*open)(struct capture **ret, const struct capture_config *config, uint16_t queue,
+		char error[CAPTURE_ERROR_SIZE]);
+
+	// Fills `batch` with what is there, waiting at most poll_ms. Returns the count (0: nothing
+	// came; now_ns is set all the same), -ENODATA at the end of a file, or -errno: then error()
+	// says where it broke, and what was read before has been returned by earlier calls.
+	int (*receive)(struct capture *capture, struct packet_batch *batch);
+
+	// Gives the batch's bytes back. Every packet in it dies here.
+	void (*release)(struct capture *capture, struct packet_batch *batch);
+
+	void (*stats)(struct capture *capture, struct capture_stats *ret);
+	const char *(*error)(struct capture *capture); // after receive() failed; never NULL
+	void (*close)(struct capture *capture); // accepts NULL
+};

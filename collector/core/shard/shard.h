@@ -1,0 +1,28 @@
+// A shard: one core's whole way from packets to events. Knows packets and flows, nobody's name.
+#pragma once
+
+#include "core/classify/classify.h"
+#include "core/event/event_ring.h"
+#include "core/flow/flow_table.h"
+#include "core/packet/capture.h"
+
+struct shard {
+	const struct capture_ops *ops;
+	struct capture *capture; // the shard's after shard_init()
+	struct flow_table *flows;
+	struct classify *classify;
+	struct event_ring *events;
+	struct counters *counters;
+	bool ended; // the source is dry or broken: only the final flush is left
+	bool flushed;
+	int error; // -errno of the source, 0: none
+	struct packet_batch batch;
+};
+
+// One turn: everything that happens to packets, in the order data flows. Returns the count of
+// packets, 0 when none came, or -ENODATA when the source is at its end and all flows are flushed. A
+// turn does nothing but expiry and flush while the ring has no room for a batch's worst case.
+int shard_step(struct shard *shard);
+
+// Ends the source (a signal, say): the next turns flush.
+void shard_stop(struct shard *shard);
