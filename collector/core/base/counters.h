@@ -8,9 +8,10 @@
 // Why a packet is in no flow and was not understood either. X(name, what it says to the operator)
 #define DROP_REASONS(X) \
 	X(link_truncated, "frame ends inside its link header") \
-	X(link_unknown, "link type or cooked protocol without an Ethernet type") \
+	X(link_unknown, "link type not understood, or a cooked protocol without Ethernet type") \
 	X(vlan_depth, "more than two VLAN tags") \
 	X(mpls_truncated, "frame ends inside its MPLS stack, or the stack never ends") \
+	X(mpls_payload, "MPLS label stack over something other than IP") \
 	X(pppoe_malformed, "PPPoE session header is wrong or cut") \
 	X(not_ip, "Ethernet type that is neither IP nor understood") \
 	X(ip_truncated, "packet ends inside its IP header") \
@@ -18,8 +19,6 @@
 	X(ip_header_length, "IPv4 header length under 20 octets or past the packet") \
 	X(ip_total_length, "IP length shorter than the headers") \
 	X(ip6_extensions, "IPv6 extension chain is cut or too long") \
-	X(transport_truncated, "packet ends inside its transport header") \
-	X(transport_length, "transport header length is wrong") \
 	X(flow_table_full, "no room for the flow and nothing to evict")
 
 enum drop_reason {

@@ -4,6 +4,7 @@
 
 #include "core/base/compiler.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum { PACKET_BATCH_MAX = 64 };
@@ -46,11 +47,12 @@ struct packet {
 	uint32_t l3_len; // octets by the IP header, header included: what is counted
 	uint32_t hash; // of the flow key; by the flow table
 	uint16_t l3_offset;
-	uint16_t l4_offset; // == cap_len at most; meaningless with PACKET_LATER
+	uint16_t l4_offset; // == cap_len at most; with PACKET_LATER where the fragment's data begin
 	uint16_t payload_len; // octets of L4 payload by the IP header (0xffff at most)
 	uint16_t vlan; // outer tag's VLAN id, 0: none
 	uint16_t vlan_inner; // inner tag's, 0: none
-	uint8_t l4_header_len; // payload starts at l4_offset + l4_header_len
+	uint8_t l4_header_len; // octets of the transport header that are there: see
+			       // packet_has_ports()
 	uint8_t ip_proto; // after IPv6 extensions
 	uint8_t tcp_flags; // CWR ECE URG ACK PSH RST SYN FIN; 0 for others
 	uint8_t bits; // enum packet_bits
@@ -83,7 +85,15 @@ enum tunnel {
 	TUNNEL_ERSPAN,
 };
 
-enum link_type { LINK_ETHERNET, LINK_RAW_IP, LINK_COOKED_1, LINK_COOKED_2, LINK_NULL, LINK_LOOP };
+enum link_type {
+	LINK_ETHERNET,
+	LINK_RAW_IP,
+	LINK_COOKED_1,
+	LINK_COOKED_2,
+	LINK_NULL,
+	LINK_LOOP,
+	LINK_OTHER, // not understood: every packet is counted and dropped by name
+};
 
 struct packet_batch {
 	struct packet packets[PACKET_BATCH_MAX];
@@ -93,9 +103,27 @@ struct packet_batch {
 	uint64_t now_ns; // the shard's clock: see DESIGN.md, "time"
 };
 
-enum { IP_PROTO_ICMP = 1, IP_PROTO_TCP = 6, IP_PROTO_UDP = 17, IP_PROTO_ICMP6 = 58 };
+enum {
+	IP_PROTO_ICMP = 1,
+	IP_PROTO_TCP = 6,
+	IP_PROTO_UDP = 17,
+	IP_PROTO_ICMP6 = 58,
+	IP_PROTO_SCTP = 132,
+	IP_PROTO_UDP_LITE = 136,
+};
 
 enum { TCP_FIN = 0x01, TCP_SYN = 0x02, TCP_RST = 0x04, TCP_PSH = 0x08, TCP_ACK = 0x10 };
+
+// Whether source and destination port stand at l4_offset. Of a transport header (TCP 20 octets and
+// its options, UDP, UDP-Lite and ICMP 8, SCTP 12; other protocols 0) l4_header_len octets lie both
+// within the IP length and within what was captured; the payload follows them. So TCP's fixed
+// header may be read where l4_header_len >= 20, ICMP's type and code where it is >= 2.
+static inline bool packet_has_ports(const struct packet *p)
+{
+	return p->l4_header_len >= 4 &&
+		(p->ip_proto == IP_PROTO_TCP || p->ip_proto == IP_PROTO_UDP ||
+			p->ip_proto == IP_PROTO_SCTP || p->ip_proto == IP_PROTO_UDP_LITE);
+}
 
 // The payload as captured: *ret_len octets are there, which may be fewer than payload_len says, and
 // never more (Ethernet padding is not payload).
