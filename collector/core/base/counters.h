@@ -46,6 +46,7 @@ enum drop_reason {
 	X(dpi_given_up) /* no state, no memory, or budget spent without a verdict */ \
 	X(dpi_excluded) \
 	X(findings_lost) /* no chunk left for a finding */ \
+	X(states_lost) /* flows that a classifier other than nDPI had no state left for */ \
 	X(event_lost_segment) /* events dropped because the ring was full */ \
 	X(event_lost_fact) \
 	X(event_lost_answer) \

@@ -16,9 +16,8 @@
 // What a classifier asks to be shown; it is called for nothing else.
 enum classifier_wants {
 	WANTS_TCP_PAYLOAD = 1 << 0, // segments that carry data
-	WANTS_TCP_BARE =
-		1 << 1, // segments without data, of flows whose `bare` the classifier asked for
-	WANTS_UDP_PAYLOAD = 1 << 2,
+	WANTS_TCP_BARE = 1 << 1, // segments without data, those that bare() asks for
+	WANTS_UDP_PAYLOAD = 1 << 2, // datagrams; empty ones as well
 	WANTS_OTHER = 1 << 3, // any other IP protocol, fragments without ports included
 	WANTS_DNS = 1 << 4, // TCP and UDP, port 53 at either end: every payload packet
 	WANTS_DHCP = 1 << 5, // UDP, ports 67 and 68
@@ -26,10 +25,13 @@ enum classifier_wants {
 	WANTS_NDP = 1 << 7, // consumed packets: no flow
 };
 
+// The handshake as far as it came in order (RFC 9293 section 3.5).
+enum opening { OPENING_SYN = 1 << 0, OPENING_SYN_ACK = 1 << 1, OPENING_ACK = 1 << 2 };
+
 enum classify_next { CLASSIFY_MORE, CLASSIFY_ENOUGH };
 
 // What a classifier may know of a packet's flow. Valid for the call. [2] arrays by sending end:
-// end 0 is the initiator (struct flow). Counts and sequence numbers include the packet at hand.
+// end 0 is the initiator (struct flow).
 struct flow_view {
 	const uint8_t *ip[2]; // 4 or 16 octets
 	uint16_t port[2];
@@ -37,9 +39,9 @@ struct flow_view {
 	uint8_t from; // end that sent this packet
 	uint8_t first_end; // end that sent the flow's first packet
 	uint8_t first_flags; // TCP flags of the flow's first packet
-	uint8_t tcp_flags[2]; // or of all, by end (of the flow, before this packet)
-	uint64_t packets[2]; // of the segment
-	uint32_t next_seq[2]; // TCP: next sequence number of each end, before this packet
+	uint8_t opening; // enum opening: what came of the handshake before the first payload
+	uint32_t opening_seq[2]; // TCP: next expected from each end, as bare segments before the
+				 // first payload told it; 0: unknown
 	uint16_t payload_packets; // with this one, both ways, saturating
 	uint16_t bare_packets; // TCP segments without data before the first payload, saturating
 	bool ended; // finish(): the flow is over (not merely decided)
@@ -71,12 +73,19 @@ struct classifier_config {
 struct classifier_ops {
 	const char *name;
 	uint32_t wants; // enum classifier_wants
+	bool verdicts; // nDPI: its limits stand in the settings, which may leave it out; excluded
+		       // flows and those without a verdict are counted for it
 	uint16_t packets_max; // shown at most so many packets of a flow; 0: no limit
 	uint32_t flow_state_size; // zeroed state per flow, from a pool, at the first packet shown;
 				  // 0: none
 
 	// Returns 0, or -errno with *ret_self untouched.
 	int (*open)(void **ret_self, const struct classifier_config *config);
+
+	// Told of each TCP segment without data of a flow that is still watched, so that it can
+	// keep count (`state` is NULL before the first packet shown); returns whether to be shown
+	// it. NULL unless WANTS_TCP_BARE.
+	bool (*bare)(void *self, void *state, const struct packet *packet);
 
 	// `state` is the flow's (NULL without one, and for consumed packets, which have no flow
 	// either: `view` is NULL then). ENOUGH: shown no more; finish() follows at once.

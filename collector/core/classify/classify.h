@@ -14,6 +14,8 @@ struct classify_settings {
 	uint16_t dpi_packets_max;
 	uint32_t findings_max; // chunks
 	bool dpi; // off: no nDPI
+	const struct excluded *excluded; // borrowed; NULL: nobody
+	bool prefault; // live
 	const struct classifier_ops *const *classifiers; // a test links its own
 };
 

@@ -127,6 +127,10 @@ void findings_pool_fini(struct findings_pool *pool);
 // fit is counted as findings_lost.
 void findings_append(struct findings_pool *pool, uint32_t *head, enum finding kind, uint8_t source,
 	const void *bytes, size_t len);
+// A DNS entry: beyond DNS_ENTRIES_MAX of them it is lost as well, so the caller makes room first.
+void findings_append_dns(
+	struct findings_pool *pool, uint32_t *head, const struct dns_finding *entry);
+uint32_t findings_dns_count(const struct findings_pool *pool, uint32_t head);
 size_t findings_size(const struct findings_pool *pool, uint32_t head); // as one run
 void findings_copy(const struct findings_pool *pool, uint32_t head, uint8_t *out); // size octets
 bool findings_have(const struct findings_pool *pool, uint32_t head, enum finding kind);

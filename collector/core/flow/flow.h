@@ -109,6 +109,9 @@ struct flow {
 	uint8_t end_reason; // enum end_reason, while on the list
 	uint16_t payload_packets; // shown or showable to classifiers, both ways, saturating
 	uint16_t packets_before_payload; // bare segments before the first payload, saturating
+	uint32_t opening_seq[2]; // TCP before its first payload, by classify: next expected, 0:
+				 // unknown
+	uint8_t opening; // enum opening (classifier.h), by classify
 	uint8_t first_flags; // TCP flags of the first packet
 	uint8_t first_end; // which end sent the first packet
 	uint8_t dpi; // enum dpi

@@ -1,0 +1,411 @@
+// Classify: who is shown which packet, and when it is enough. An established flow that nobody
+// watches any more costs the test of one word in its key line.
+#include "core/classify/classify.h"
+
+#include "core/base/cursor.h"
+#include "core/classify/report.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum { CLASSIFIERS_MAX = 16 }; // bits of flow.watching
+enum { NO_SLOT = UINT8_MAX };
+
+struct instance {
+	const struct classifier_ops *ops;
+	void *self;
+	struct pool states; // of the flows it is being shown; empty without flow_state_size
+	uint16_t packets_max; // 0: no limit
+	uint8_t slot; // in flow.state, or NO_SLOT
+};
+
+struct classify {
+	struct instance instances[CLASSIFIERS_MAX];
+	uint32_t count;
+	// Bit i: instances[i] wants it.
+	uint16_t tcp, tcp_bare, udp, other, dns, dhcp, arp, ndp;
+	struct findings_pool findings;
+	struct counters *counters;
+	const struct excluded *excluded;
+	struct taxonomy taxonomy;
+	size_t library_bytes;
+};
+
+static uint16_t wanting(const struct classify *c, enum classifier_wants what)
+{
+	uint16_t mask = 0;
+
+	for (uint32_t i = 0; i < c->count; i++)
+		if (c->instances[i].ops->wants & what)
+			mask = (uint16_t)(mask | 1u << i);
+	return mask;
+}
+
+static int instance_open(struct classify *c, const struct classify_settings *settings,
+	const struct classifier_ops *ops, uint8_t *slots)
+{
+	struct instance *in = &c->instances[c->count];
+	struct classifier_config config = {
+		.taxonomy = &c->taxonomy,
+		.counters = c->counters,
+		.states_max = settings->dpi_states_max,
+		.memory_bytes = settings->dpi_memory_bytes,
+		.packets_max = ops->verdicts ? settings->dpi_packets_max : 0,
+	};
+
+	in->ops = ops;
+	in->slot = NO_SLOT;
+	in->packets_max = config.packets_max > 0 ? config.packets_max : ops->packets_max;
+	c->count++;
+	if (ops->flow_state_size > 0) {
+		REQUIRE(*slots < FLOW_STATES_MAX);
+		in->slot = (*slots)++;
+		int err = pool_init(
+			&in->states, settings->dpi_states_max, (ops->flow_state_size + 7) & ~7u);
+		if (err)
+			return err;
+		if (settings->prefault)
+			pool_prefault(&in->states);
+	}
+	if (ops->verdicts)
+		c->library_bytes += settings->dpi_memory_bytes;
+	return ops->open(&in->self, &config);
+}
+
+int classify_new(
+	struct classify **ret, const struct classify_settings *settings, struct counters *counters)
+{
+	struct classify *c = calloc(1, sizeof(*c));
+	uint8_t slots = 0;
+
+	if (c == NULL)
+		return -ENOMEM;
+	c->counters = counters;
+	c->excluded = settings->excluded;
+	c->taxonomy.protocol[0] = "Unknown";
+	int err = findings_pool_init(&c->findings, settings->findings_max, counters);
+	if (err)
+		goto fail;
+	if (settings->prefault)
+		pool_prefault(&c->findings.chunks);
+	for (const struct classifier_ops *const *ops = settings->classifiers; *ops != NULL; ops++) {
+		if ((*ops)->verdicts && !settings->dpi)
+			continue;
+		REQUIRE(c->count < CLASSIFIERS_MAX);
+		err = instance_open(c, settings, *ops, &slots);
+		if (err)
+			goto fail;
+	}
+	c->tcp = wanting(c, WANTS_TCP_PAYLOAD);
+	c->tcp_bare = wanting(c, WANTS_TCP_BARE);
+	c->udp = wanting(c, WANTS_UDP_PAYLOAD);
+	c->other = wanting(c, WANTS_OTHER);
+	c->dns = wanting(c, WANTS_DNS);
+	c->dhcp = wanting(c, WANTS_DHCP);
+	c->arp = wanting(c, WANTS_ARP);
+	c->ndp = wanting(c, WANTS_NDP);
+	*ret = c;
+	return 0;
+fail:
+	classify_free(c);
+	return err;
+}
+
+void classify_free(struct classify *c)
+{
+	if (c == NULL)
+		return;
+	for (uint32_t i = 0; i < c->count; i++) {
+		c->instances[i].ops->close(c->instances[i].self);
+		pool_fini(&c->instances[i].states);
+	}
+	findings_pool_fini(&c->findings);
+	free(c);
+}
+
+size_t classify_bytes(const struct classify *c)
+{
+	size_t bytes = sizeof(*c) + c->library_bytes + pool_bytes(&c->findings.chunks);
+
+	for (uint32_t i = 0; i < c->count; i++)
+		bytes += pool_bytes(&c->instances[i].states);
+	return bytes;
+}
+
+const struct taxonomy *classify_taxonomy(const struct classify *c)
+{
+	return &c->taxonomy;
+}
+
+static bool either_port(const struct flow *flow, uint16_t port)
+{
+	return flow->key.port[0] == port || flow->key.port[1] == port;
+}
+
+static uint16_t who_watches(
+	const struct classify *c, const struct flow *flow, const struct packet *p)
+{
+	uint16_t dns = either_port(flow, 53) ? c->dns : 0;
+
+	// A later fragment has no ports and no payload that anybody could read.
+	if (p->bits & PACKET_LATER)
+		return c->other;
+	if (flow->key.ip_proto == IP_PROTO_TCP)
+		return c->tcp | c->tcp_bare | dns;
+	if (flow->key.ip_proto != IP_PROTO_UDP)
+		return c->other;
+	uint16_t dhcp = either_port(flow, 67) || either_port(flow, 68) ? c->dhcp : 0;
+	return c->udp | dns | dhcp;
+}
+
+static void flow_begin(struct classify *c, struct flow *flow, const struct packet *p)
+{
+	flow->findings = POOL_NONE;
+	for (unsigned i = 0; i < FLOW_STATES_MAX; i++)
+		flow->state[i] = POOL_NONE;
+	flow->payload_packets = 0;
+	flow->packets_before_payload = 0;
+	flow->opening_seq[0] = flow->opening_seq[1] = 0;
+	flow->opening = 0;
+	flow->dpi = DPI_UNSET;
+	flow->watching = 0;
+	if (flow->bits & FLOW_EXCLUDED) {
+		flow->dpi = DPI_EXCLUDED;
+		counter_add(c->counters, COUNTER_dpi_excluded, 1);
+	} else {
+		flow->watching = who_watches(c, flow, p);
+	}
+}
+
+static void view_of(struct flow_view *view, const struct flow *flow, unsigned from)
+{
+	*view = (struct flow_view){
+		.ip = {flow_ip(flow, 0), flow_ip(flow, 1)},
+		.port = {flow_port(flow, 0), flow_port(flow, 1)},
+		.ip_version = flow->key.ip_version,
+		.ip_proto = flow->key.ip_proto,
+		.from = (uint8_t)from,
+		.first_end = flow->first_end,
+		.first_flags = flow->first_flags,
+		.opening = flow->opening,
+		.opening_seq = {flow->opening_seq[0], flow->opening_seq[1]},
+		.payload_packets = flow->payload_packets,
+		.bare_packets = flow->packets_before_payload,
+	};
+}
+
+static struct report report_of(struct classify *c, struct flow *flow, struct event_ring *events)
+{
+	return (struct report){
+		.findings = &c->findings,
+		.counters = c->counters,
+		.excluded = c->excluded,
+		.events = events,
+		.flow = flow,
+	};
+}
+
+static void *state_of(const struct instance *in, const struct flow *flow)
+{
+	if (in->slot == NO_SLOT || flow->state[in->slot] == POOL_NONE)
+		return NULL;
+	return pool_at(&in->states, flow->state[in->slot]);
+}
+
+static void watch_end(struct instance *in, struct flow *flow, unsigned bit)
+{
+	flow->watching = (uint16_t)(flow->watching & ~(1u << bit));
+	if (in->slot != NO_SLOT && flow->state[in->slot] != POOL_NONE) {
+		pool_give(&in->states, flow->state[in->slot]);
+		flow->state[in->slot] = POOL_NONE;
+	}
+}
+
+// The instance's state of this flow, taken now if this is the first packet it is shown. False: none
+// is left, and it will not be shown this flow at all.
+static bool state_take(struct classify *c, struct instance *in, struct flow *flow, unsigned bit)
+{
+	if (in->slot == NO_SLOT || flow->state[in->slot] != POOL_NONE)
+		return true;
+	uint32_t idx = pool_take(&in->states);
+	if (idx != POOL_NONE) {
+		memset(pool_at(&in->states, idx), 0, in->states.object_size);
+		flow->state[in->slot] = idx;
+		if (in->ops->verdicts)
+			counter_add(c->counters, COUNTER_dpi_states, 1);
+		return true;
+	}
+	watch_end(in, flow, bit);
+	if (in->ops->verdicts) {
+		flow->dpi = DPI_GIVEN_UP;
+		counter_add(c->counters, COUNTER_dpi_given_up, 1);
+	} else {
+		counter_add(c->counters, COUNTER_states_lost, 1);
+	}
+	return false;
+}
+
+static void show(struct classify *c, uint16_t mask, const struct packet *p, struct flow *flow,
+	struct event_ring *events)
+{
+	struct report report = report_of(c, flow, events);
+	struct flow_view view;
+
+	report.time_ns = p->time_ns;
+	report.iface = flow->iface;
+	report.vlan = flow->vlan;
+	view_of(&view, flow, p->bits & PACKET_REVERSE ? 1 : 0);
+	for (; mask != 0; mask &= (uint16_t)(mask - 1)) {
+		unsigned bit = (unsigned)__builtin_ctz(mask);
+		struct instance *in = &c->instances[bit];
+
+		if (!state_take(c, in, flow, bit))
+			continue;
+		void *state = state_of(in, flow);
+		enum classify_next next = in->ops->inspect(in->self, state, p, &view, &report);
+		if (next == CLASSIFY_MORE &&
+			(in->packets_max == 0 || flow->payload_packets < in->packets_max))
+			continue;
+		if (in->ops->finish != NULL)
+			in->ops->finish(in->self, state, &view, &report);
+		watch_end(in, flow, bit);
+	}
+}
+
+// What a segment without data before a flow's first payload tells of sequence numbers.
+static void opening_track(struct flow *flow, const struct packet *p)
+{
+	struct cursor head = cursor_of(p->data, p->cap_len);
+	cursor_skip(&head, p->l4_offset + 4u); // the ports
+	uint32_t seq = cursor_u32(&head), ack = cursor_u32(&head);
+	unsigned end = p->bits & PACKET_REVERSE ? 1 : 0;
+	uint8_t handshake = p->tcp_flags & (TCP_SYN | TCP_ACK);
+
+	if (handshake == TCP_SYN && flow->opening == 0)
+		flow->opening = OPENING_SYN;
+	else if (handshake == (TCP_SYN | TCP_ACK) && flow->opening == OPENING_SYN)
+		flow->opening |= OPENING_SYN_ACK;
+	else if (handshake == TCP_ACK && flow->opening == (OPENING_SYN | OPENING_SYN_ACK))
+		flow->opening |= OPENING_ACK;
+	if ((flow->opening_seq[0] == 0 || flow->opening_seq[1] == 0) && p->tcp_flags & TCP_ACK) {
+		flow->opening_seq[end] = seq + (p->tcp_flags & TCP_SYN ? 1 : 0);
+		if (flow->packets_before_payload > 0)
+			flow->opening_seq[1 - end] = ack;
+	}
+	if (p->tcp_flags & TCP_RST)
+		flow->opening_seq[0] = flow->opening_seq[1] = 0;
+	if (flow->packets_before_payload < UINT16_MAX)
+		flow->packets_before_payload++;
+}
+
+// Who of those that watch asks for this segment without data.
+static uint16_t who_wants_bare(struct classify *c, struct flow *flow, const struct packet *p)
+{
+	uint16_t mask = 0;
+
+	for (uint16_t m = flow->watching & c->tcp_bare; m != 0; m &= (uint16_t)(m - 1)) {
+		unsigned bit = (unsigned)__builtin_ctz(m);
+		struct instance *in = &c->instances[bit];
+
+		if (in->ops->bare(in->self, state_of(in, flow), p))
+			mask = (uint16_t)(mask | 1u << bit);
+	}
+	return mask;
+}
+
+static void watch(
+	struct classify *c, const struct packet *p, struct flow *flow, struct event_ring *events)
+{
+	uint16_t mask = flow->watching;
+
+	if (p->payload_len == 0 && flow->key.ip_proto == IP_PROTO_TCP &&
+		!(p->bits & PACKET_LATER)) {
+		mask = who_wants_bare(c, flow, p);
+		if (flow->payload_packets == 0)
+			opening_track(flow, p);
+	} else if (flow->payload_packets < UINT16_MAX) {
+		flow->payload_packets++;
+	}
+	if (mask != 0)
+		show(c, mask, p, flow, events);
+}
+
+static void show_consumed(
+	struct classify *c, uint16_t mask, const struct packet *p, struct event_ring *events)
+{
+	struct report report = report_of(c, NULL, events);
+
+	report.time_ns = p->time_ns;
+	report.iface = p->iface;
+	report.vlan = p->vlan;
+	for (; mask != 0; mask &= (uint16_t)(mask - 1)) {
+		struct instance *in = &c->instances[__builtin_ctz(mask)];
+		(void)in->ops->inspect(in->self, NULL, p, NULL, &report);
+	}
+}
+
+void classify_batch(struct classify *c, struct packet_batch *batch, uint32_t from, uint32_t to,
+	struct flow_table *, struct event_ring *events)
+{
+	for (uint32_t i = from; i < to; i++) {
+		const struct packet *p = &batch->packets[i];
+		struct flow *flow = p->flow;
+
+		if (p->fate == PACKET_ARP) {
+			show_consumed(c, c->arp, p, events);
+		} else if (p->fate == PACKET_NDP) {
+			show_consumed(c, c->ndp, p, events);
+		} else if (p->fate == PACKET_FLOW && flow != NULL) {
+			if (p->bits & PACKET_NEW_FLOW)
+				flow_begin(c, flow, p);
+			if (flow->watching != 0)
+				watch(c, p, flow, events);
+		}
+	}
+}
+
+// Last words of those who still watch; for a cut flow words in between.
+static void last_words(struct classify *c, struct flow *flow, struct report *report)
+{
+	bool cut = flow->end_reason == END_ACTIVE;
+	struct flow_view view;
+
+	if (flow->watching == 0)
+		return;
+	view_of(&view, flow, 0);
+	view.ended = !cut;
+	for (uint16_t mask = flow->watching; mask != 0; mask &= (uint16_t)(mask - 1)) {
+		unsigned bit = (unsigned)__builtin_ctz(mask);
+		struct instance *in = &c->instances[bit];
+		void *state = state_of(in, flow);
+		bool shown = state != NULL || (in->slot == NO_SLOT && flow->payload_packets > 0);
+
+		if (shown && cut && in->ops->cut != NULL)
+			in->ops->cut(in->self, state, &view, report->time_ns, report);
+		if (shown && !cut && in->ops->finish != NULL)
+			in->ops->finish(in->self, state, &view, report);
+		if (!cut)
+			watch_end(in, flow, bit);
+	}
+}
+
+void classify_finish(struct classify *c, struct flow_table *flows, struct event_ring *events)
+{
+	struct flow *flow;
+
+	while ((flow = flow_table_ended(flows)) != NULL) {
+		struct report report = report_of(c, flow, events);
+		enum end_reason reason = flow->end_reason;
+
+		report.time_ns = flow->ended_ns;
+		report.iface = flow->iface;
+		report.vlan = flow->vlan;
+		last_words(c, flow, &report);
+		if (flow->dpi == DPI_UNSET && reason != END_ACTIVE && !(flow->seen & 0xc))
+			flow->dpi = DPI_NO_PAYLOAD;
+		segment_write(&report, reason, false);
+		if (reason != END_ACTIVE)
+			findings_give(&c->findings, &flow->findings);
+		flow_table_done(flows, flow);
+	}
+}

@@ -1,0 +1,136 @@
+// Segments: a flow as it stands becomes the event that the ledger makes a row of.
+#include "core/classify/report.h"
+
+#include <string.h>
+
+// The longest findings of a flow (findings.c) and the rest of the event fit together.
+static_assert(sizeof(struct segment_event) + 3072 + DNS_ENTRIES_MAX * (4 + 8 + DNS_NAME_MAX) <=
+	EVENT_SIZE_MAX);
+
+static uint32_t visibility_of(const struct flow *flow)
+{
+	bool tcp = flow->key.ip_proto == IP_PROTO_TCP;
+	uint32_t visibility = 0;
+
+	if ((flow->seen & 3) != 3)
+		visibility |= VISIBLE_ONE_WAY;
+	if (flow->bits & FLOW_MID)
+		visibility |= VISIBLE_MID_FLOW;
+	if (flow->bits & FLOW_OFFLOAD)
+		visibility |= VISIBLE_OFFLOAD;
+	if (flow->bits & FLOW_SNAPPED)
+		visibility |= VISIBLE_SNAPLEN_CUT;
+	if (tcp && (flow->tcp.gap_bytes[0] | flow->tcp.gap_bytes[1]) != 0)
+		visibility |= VISIBLE_LOSS;
+	return visibility;
+}
+
+static enum orientation orientation_of(const struct flow *flow)
+{
+	if (flow->bits & FLOW_SYN)
+		return ORIENT_SYN;
+	return flow->bits & FLOW_MID ? ORIENT_MID : ORIENT_FIRST;
+}
+
+// Who it is between, and what is known of it: true of every segment.
+static void fill_flow(struct segment_event *e, const struct flow *flow)
+{
+	e->flow_start_ns = flow->start_ns;
+	e->flow_id = flow->id;
+	e->tunnel_id = flow->key.tunnel_id;
+	for (unsigned end = 0; end < 2; end++) {
+		memcpy(e->ip[end], flow_ip(flow, end), sizeof(e->ip[end]));
+		memcpy(e->mac[end], flow->mac[end], sizeof(e->mac[end]));
+		e->port[end] = flow_port(flow, end);
+	}
+	e->has_mac = flow->has_mac;
+	e->ip_version = flow->key.ip_version;
+	e->ip_proto = flow->key.ip_proto;
+	e->tunnel = flow->key.tunnel;
+	e->orientation = (uint8_t)orientation_of(flow);
+	e->icmp_type = flow->icmp_type;
+	e->icmp_code = flow->icmp_code;
+	e->vlan_inner = flow->vlan_inner;
+	e->mpls_label = flow->mpls_label;
+	e->seen = flow->seen & 3;
+	e->dpi = flow->dpi;
+	e->confidence = flow->confidence;
+	e->protocol = flow->protocol;
+	e->application = flow->application;
+	e->category = flow->category;
+	e->risk_score = flow->risk_score;
+	e->risk_bits = flow->risk_bits;
+	e->rtt_client_us = NOT_KNOWN_32;
+	e->rtt_server_us = NOT_KNOWN_32;
+	e->first_reply_us = flow->first_reply_us;
+	e->visibility = visibility_of(flow);
+}
+
+// What TCP told since the last segment.
+static void fill_tcp(struct segment_event *e, const struct flow *flow)
+{
+	const struct flow_tcp *tcp = &flow->tcp;
+	bool reset = (flow->tcp_flags[0] | flow->tcp_flags[1]) & TCP_RST;
+
+	e->closed_by_reset = reset && !(flow->seen & 1 << 3);
+	for (unsigned end = 0; end < 2; end++) {
+		e->tcp_flags[end] = flow->tcp_flags[end];
+		e->retransmissions[end] = tcp->retransmissions[end];
+		e->out_of_order[end] = tcp->out_of_order[end];
+		e->zero_window[end] = tcp->zero_window[end];
+		e->gap_bytes[end] = tcp->gap_bytes[end];
+	}
+	e->syn_retransmissions = tcp->syn_retransmissions;
+	e->fin_retransmissions = tcp->fin_retransmissions;
+}
+
+// What was counted since the last segment.
+static void fill_counters(struct segment_event *e, const struct flow *flow)
+{
+	e->start_ns = flow->segment_start_ns;
+	e->end_ns = flow->end_ns;
+	for (unsigned end = 0; end < 2; end++) {
+		e->packets[end] = flow->packets[end];
+		e->bytes[end] = flow->bytes[end];
+		e->payload[end] = flow->payload[end];
+		e->dscp[end] = flow->dscp[end];
+	}
+	if (flow->key.ip_proto == IP_PROTO_TCP)
+		fill_tcp(e, flow);
+	e->dns_queries = flow->dns_queries;
+	e->dns_answers = flow->dns_answers;
+	e->dns_failures = flow->dns_failures;
+}
+
+void segment_write(struct report *report, enum end_reason reason, bool zero)
+{
+	struct flow *flow = report->flow;
+	size_t findings_bytes = findings_size(report->findings, flow->findings);
+	struct segment_event *e = event_ring_add(report->events, EVENT_SEGMENT,
+		offsetof(struct segment_event, findings) + findings_bytes);
+
+	if (e != NULL) {
+		uint8_t *from = (uint8_t *)e + sizeof(struct event);
+		memset(from, 0, sizeof(*e) - sizeof(struct event));
+		e->event.time_ns = report->time_ns;
+		e->event.iface = report->iface;
+		e->event.vlan = report->vlan;
+		fill_flow(e, flow);
+		if (zero)
+			e->start_ns = e->end_ns = report->time_ns;
+		else
+			fill_counters(e, flow);
+		if (flow->key.ip_proto == IP_PROTO_TCP) {
+			e->rtt_client_us = flow->tcp.rtt_client_us;
+			e->rtt_server_us = flow->tcp.rtt_server_us;
+		}
+		e->end_reason = (uint8_t)reason;
+		e->segment = flow->segment;
+		e->findings_size = (uint32_t)findings_bytes;
+		findings_copy(report->findings, flow->findings, e->findings);
+	}
+	flow->segment++;
+	findings_give_dns(report->findings, &flow->findings);
+	if (!zero)
+		flow->dns_queries = flow->dns_answers = flow->dns_failures = 0;
+}
