@@ -1,0 +1,480 @@
+// Capture source over libpcap (capture_pcap.h), the first stage of the pipeline of `weir`.
+//
+// libpcap's bytes live only until it reads the next packet, and a batch must live until release():
+// so each frame is copied, once, into a buffer of the source's own that is used again for the next
+// batch and stays in the cache.
+//
+// Time. `ts_ns` is the packet's own. Table time never runs back.
+// File: the latest timestamp so far. A stamp outside 1970-2242 is none, and the packet takes the
+// time before it. A leap ahead of more than a day is believed when the next packet does not go
+// back behind it: one damaged stamp does not end every flow, two captures in one file do.
+// Live: the timestamp less what the wall clock was moved since open(), which is known from the
+// monotonic clock, in that turn. Packets stamped before a step and read after it are kept between
+// the last packet's time and the present.
+#include "capture_pcap.h"
+
+#include "core/base/compiler.h"
+#include "core/base/memory.h"
+
+#include <errno.h>
+#include <net/if.h>
+#include <pcap/pcap.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+	FRAME_MAX = 262144, // libpcap's own limit for the link types that are understood
+	FRAMES_SIZE = 2 * FRAME_MAX, // a batch ends when less than FRAME_MAX is left
+	FILE_BUFFER_SIZE = 1 << 20,
+};
+
+#define LEAP_NS (86400 * NS_PER_S)
+#define SECONDS_MAX (INT64_C(1) << 33) // year 2242; in ns it still fits 63 bits
+#define STEP_MIN_NS ((int64_t)NS_PER_MS) // less is the noise of reading two clocks
+
+struct capture {
+	pcap_t *pcap;
+	uint8_t *frames; // FRAMES_SIZE
+	char *file_buffer; // stdio's, FILE_BUFFER_SIZE; NULL: live
+	uint32_t used; // octets of frames
+	uint8_t link; // enum link_type
+	uint8_t iface;
+	struct packet_batch *batch; // being filled; during receive()
+	uint64_t last_ns; // table time so far
+	uint64_t packets; // returned so far
+	int failed; // -errno to be returned when the batch before it has been
+	char error[CAPTURE_ERROR_SIZE];
+	char *name; // of the file or the interface
+
+	// Live.
+	int fd; // to wait on; -1: file
+	uint32_t poll_ms;
+	bool watched; // a network interface that can go down, not "any"
+	int64_t wall_offset_ns; // wall clock less monotonic clock, at open
+	int64_t step_ns; // how far the wall clock was moved since
+	struct capture_stats stats;
+	uint32_t kernel_last, nic_last; // libpcap's counts, which wrap
+};
+
+static enum link_type link_type_of(int dlt)
+{
+	switch (dlt) {
+	case DLT_EN10MB:
+		return LINK_ETHERNET;
+	case 12: // LINKTYPE_RAW as various systems number it
+	case 14:
+	case DLT_IPV4:
+	case DLT_IPV6:
+		return LINK_RAW_IP;
+	case DLT_LINUX_SLL:
+		return LINK_COOKED_1;
+	case DLT_LINUX_SLL2:
+		return LINK_COOKED_2;
+	case DLT_NULL:
+		return LINK_NULL;
+	case DLT_LOOP:
+		return LINK_LOOP;
+	default:
+		return LINK_OTHER;
+	}
+}
+
+__attribute__((format(printf, 3, 4))) static int fail(
+	char error[CAPTURE_ERROR_SIZE], int err, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(error, CAPTURE_ERROR_SIZE, format, args);
+	va_end(args);
+	return err;
+}
+
+static void capture_close(struct capture *capture)
+{
+	if (capture == NULL)
+		return;
+	if (capture->pcap != NULL)
+		pcap_close(capture->pcap);
+	memory_release(capture->frames, FRAMES_SIZE);
+	free(capture->file_buffer);
+	free(capture->name);
+	free(capture);
+}
+
+static const char *file_title(const char *file)
+{
+	return strcmp(file, "-") == 0 ? "standard input" : file;
+}
+
+static int open_file(struct capture *capture, const char *path, char error[CAPTURE_ERROR_SIZE])
+{
+	char why[PCAP_ERRBUF_SIZE] = "";
+	FILE *file;
+
+	if (strcmp(path, "-") == 0) {
+		if (isatty(STDIN_FILENO))
+			return fail(error, -EINVAL,
+				"standard input is a terminal: pipe a capture file into it");
+		// A descriptor of our own, which pcap_close() may close.
+		int fd = dup(STDIN_FILENO);
+		file = fd < 0 ? NULL : fdopen(fd, "rb");
+		if (file == NULL && fd >= 0)
+			close(fd);
+	} else {
+		file = fopen(path, "rbe");
+	}
+	if (file == NULL) {
+		int err = errno;
+		return fail(error, -err, "cannot open capture file \"%s\": %s", file_title(path),
+			strerror(err));
+	}
+	capture->file_buffer = malloc(FILE_BUFFER_SIZE);
+	if (capture->file_buffer != NULL)
+		setvbuf(file, capture->file_buffer, _IOFBF, FILE_BUFFER_SIZE);
+	capture->pcap =
+		pcap_fopen_offline_with_tstamp_precision(file, PCAP_TSTAMP_PRECISION_NANO, why);
+	if (capture->pcap == NULL) {
+		fclose(file);
+		return fail(error, -EBADMSG, "\"%s\" is not a capture file that can be read: %s",
+			file_title(path), why);
+	}
+	return 0;
+}
+
+static int64_t clock_ns(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return (int64_t)now.tv_sec * (int64_t)NS_PER_S + now.tv_nsec;
+}
+
+// Wall clock less monotonic clock. Both are slewed alike, so it changes only when the wall clock is
+// set. Of three readings the one least disturbed by the scheduler.
+static int64_t wall_offset_ns(void)
+{
+	int64_t offset = 0, least = INT64_MAX;
+
+	for (int i = 0; i < 3; i++) {
+		int64_t before = clock_ns(CLOCK_MONOTONIC);
+		int64_t wall = clock_ns(CLOCK_REALTIME);
+		int64_t took = clock_ns(CLOCK_MONOTONIC) - before;
+		if (took < least) {
+			least = took;
+			offset = wall - before - took / 2;
+		}
+	}
+	return offset;
+}
+
+static bool interface_up(const struct capture *capture)
+{
+	struct ifreq request = {0};
+
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", capture->name);
+	return ioctl(capture->fd, SIOCGIFFLAGS, &request) == 0 && (request.ifr_flags & IFF_UP);
+}
+
+static int activate(struct capture *capture, const struct capture_config *config,
+	char error[CAPTURE_ERROR_SIZE])
+{
+	pcap_t *pcap = capture->pcap;
+
+	pcap_set_snaplen(pcap, (int)MIN(config->snaplen, (uint32_t)FRAME_MAX));
+	pcap_set_promisc(pcap, config->promiscuous);
+	pcap_set_timeout(pcap, (int)capture->poll_ms);
+	pcap_set_buffer_size(pcap, (int)MIN(config->buffer_bytes, (uint64_t)INT32_MAX));
+	pcap_set_tstamp_precision(pcap, PCAP_TSTAMP_PRECISION_NANO);
+
+	int err = pcap_activate(pcap);
+	if (err >= 0) // above 0: a warning, as that there is no promiscuous mode
+		return 0;
+	switch (err) {
+	case PCAP_ERROR_PERM_DENIED:
+	case PCAP_ERROR_PROMISC_PERM_DENIED:
+		return fail(error, -EPERM,
+			"no permission to capture on \"%s\": run as root or with CAP_NET_RAW",
+			config->interface);
+	case PCAP_ERROR_NO_SUCH_DEVICE:
+		return fail(error, -ENODEV, "there is no interface \"%s\": see `ip link`",
+			config->interface);
+	case PCAP_ERROR_IFACE_NOT_UP:
+		return fail(error, -ENETDOWN,
+			"interface \"%s\" is down: set it up first (`ip link set %s up`)",
+			config->interface, config->interface);
+	default:
+		return fail(error, -EIO, "cannot capture on \"%s\": %s", config->interface,
+			*pcap_geterr(pcap) != '\0' ? pcap_geterr(pcap) : pcap_statustostr(err));
+	}
+}
+
+static int open_live(struct capture *capture, const struct capture_config *config,
+	char error[CAPTURE_ERROR_SIZE])
+{
+	char why[PCAP_ERRBUF_SIZE] = "";
+
+	capture->poll_ms = MAX(config->poll_ms, 1u);
+	capture->pcap = pcap_create(config->interface, why);
+	if (capture->pcap == NULL)
+		return fail(error, -ENODEV, "cannot capture on \"%s\": %s", config->interface, why);
+	int err = activate(capture, config, error);
+	if (err)
+		return err;
+	if (pcap_setnonblock(capture->pcap, 1, why) != 0)
+		return fail(error, -EIO, "cannot capture on \"%s\": %s", config->interface, why);
+	if (link_type_of(pcap_datalink(capture->pcap)) == LINK_OTHER)
+		return fail(error, -EPFNOSUPPORT,
+			"interface \"%s\" has a link type that is not understood (%s)",
+			config->interface,
+			pcap_datalink_val_to_description_or_dlt(pcap_datalink(capture->pcap)));
+	capture->fd = pcap_get_selectable_fd(capture->pcap);
+	if (capture->fd < 0)
+		return fail(
+			error, -EIO, "interface \"%s\" cannot be waited for", config->interface);
+	capture->watched = interface_up(capture);
+	capture->wall_offset_ns = wall_offset_ns();
+	memory_prefault(capture->frames, FRAMES_SIZE);
+	return 0;
+}
+
+static int set_filter(struct capture *capture, const char *filter, char error[CAPTURE_ERROR_SIZE])
+{
+	struct bpf_program program;
+
+	if (filter == NULL || *filter == '\0')
+		return 0;
+	if (pcap_compile(capture->pcap, &program, filter, 1, PCAP_NETMASK_UNKNOWN) != 0)
+		return fail(error, -EINVAL,
+			"the capture filter does not fit pcap-filter(7) or the link type: %s",
+			pcap_geterr(capture->pcap));
+	int err = pcap_setfilter(capture->pcap, &program);
+	pcap_freecode(&program);
+	if (err != 0)
+		return fail(error, -EINVAL, "the capture filter cannot be set: %s",
+			pcap_geterr(capture->pcap));
+	return 0;
+}
+
+static int capture_open(struct capture **ret, const struct capture_config *config, uint16_t queue,
+	char error[CAPTURE_ERROR_SIZE])
+{
+	const char *name = config->file != NULL ? file_title(config->file) : config->interface;
+
+	if (name == NULL || (config->file != NULL && config->interface != NULL))
+		return fail(error, -EINVAL, "give either a capture file or an interface");
+	if (queue != 0)
+		return fail(error, -EINVAL, "\"%s\" has one receive queue only", name);
+	struct capture *capture = calloc(1, sizeof(*capture));
+	if (capture == NULL)
+		return fail(error, -ENOMEM, "no memory to open \"%s\"", name);
+	capture->fd = -1;
+	capture->iface = config->iface;
+	capture->name = strdup(name);
+	capture->frames = memory_reserve(FRAMES_SIZE);
+	int err;
+	if (capture->name == NULL || capture->frames == NULL)
+		err = fail(error, -ENOMEM, "no memory to open \"%s\"", name);
+	else if (config->file != NULL)
+		err = open_file(capture, config->file, error);
+	else
+		err = open_live(capture, config, error);
+	if (err == 0)
+		err = set_filter(capture, config->filter, error);
+	if (err) {
+		capture_close(capture);
+		return err;
+	}
+	capture->link = (uint8_t)link_type_of(pcap_datalink(capture->pcap));
+	*ret = capture;
+	return 0;
+}
+
+// A timestamp of nanosecond precision in ns since 1970, or -1 when it is none. Classic files hold
+// 32 bits of seconds without a sign, which libpcap reads with one.
+static int64_t timestamp_ns(const struct timeval *ts)
+{
+	int64_t seconds = ts->tv_sec;
+	int64_t fraction = ts->tv_usec;
+
+	if (seconds < 0 && seconds >= INT32_MIN)
+		seconds += INT64_C(1) << 32;
+	if (seconds < 0 || seconds > SECONDS_MAX)
+		return -1;
+	if (fraction < 0 || fraction >= (int64_t)NS_PER_S)
+		fraction = 0;
+	return seconds * (int64_t)NS_PER_S + fraction;
+}
+
+// libpcap's callback: one packet into the batch.
+static void keep(u_char *user, const struct pcap_pkthdr *head, const u_char *bytes)
+{
+	struct capture *capture = (struct capture *)user;
+	struct packet_batch *batch = capture->batch;
+	uint32_t len = MIN(head->caplen, (uint32_t)FRAME_MAX);
+	uint8_t *frame = capture->frames + capture->used;
+
+	INVARIANT(batch->count < PACKET_BATCH_MAX && capture->used + len <= FRAMES_SIZE);
+	memcpy(frame, bytes, len);
+	// Each frame begins a cache line: most headers are within one.
+	capture->used += (len + CACHE_LINE - 1) & ~(uint32_t)(CACHE_LINE - 1);
+
+	struct packet *p = &batch->packets[batch->count++];
+	int64_t ts_ns = timestamp_ns(&head->ts);
+	p->data = frame;
+	p->cap_len = len;
+	p->wire_len = MAX(head->len, head->caplen);
+	p->ts_ns = ts_ns >= 0 ? (uint64_t)ts_ns : UINT64_MAX;
+	p->iface = capture->iface;
+	if (FRAMES_SIZE - capture->used < FRAME_MAX)
+		pcap_breakloop(capture->pcap);
+}
+
+// What libpcap has, up to a full batch. Returns libpcap's last word, an error after packets
+// included.
+static int dispatch(struct capture *capture, struct packet_batch *batch)
+{
+	int count;
+
+	batch->count = 0;
+	batch->link = capture->link;
+	capture->used = 0;
+	capture->batch = batch;
+	do { // a break asked for in the batch before may still be pending
+		count = pcap_dispatch(capture->pcap, PACKET_BATCH_MAX, keep, (u_char *)capture);
+	} while (count == PCAP_ERROR_BREAK && batch->count == 0);
+	capture->batch = NULL;
+	capture->packets += batch->count;
+	return count == PCAP_ERROR_BREAK ? 0 : count;
+}
+
+// Table time of a file's batch: see the top.
+static void set_time_file(struct capture *capture, struct packet_batch *batch)
+{
+	uint64_t last_ns = capture->last_ns;
+
+	for (uint32_t i = 0; i < batch->count; i++) {
+		struct packet *p = &batch->packets[i];
+		if (p->ts_ns == UINT64_MAX)
+			p->ts_ns = last_ns;
+		uint64_t believed_ns = last_ns + LEAP_NS;
+		bool alone = last_ns != 0 && p->ts_ns > believed_ns && i + 1 < batch->count &&
+			batch->packets[i + 1].ts_ns <= believed_ns;
+		if (p->ts_ns > last_ns && !alone)
+			last_ns = p->ts_ns;
+		p->time_ns = last_ns;
+	}
+	capture->last_ns = last_ns;
+	batch->now_ns = last_ns;
+}
+
+static int receive_file(struct capture *capture, struct packet_batch *batch)
+{
+	if (capture->failed) {
+		batch->count = 0;
+		batch->now_ns = capture->last_ns;
+		return capture->failed;
+	}
+	int status = dispatch(capture, batch);
+	set_time_file(capture, batch);
+	if (status < 0) {
+		capture->failed = fail(capture->error, -EBADMSG,
+			"\"%s\" is damaged or cut after packet %llu: %s", capture->name,
+			(unsigned long long)capture->packets, pcap_geterr(capture->pcap));
+	} else if (batch->count == 0) {
+		capture->failed = fail(
+			capture->error, -ENODATA, "\"%s\" has been read to its end", capture->name);
+	}
+	return batch->count > 0 ? (int)batch->count : capture->failed;
+}
+
+// Table time of a live batch, and the clock when nothing came: see the top.
+static void set_time_live(struct capture *capture, struct packet_batch *batch)
+{
+	int64_t step_ns = wall_offset_ns() - capture->wall_offset_ns;
+	if (llabs(step_ns - capture->step_ns) >= STEP_MIN_NS)
+		capture->step_ns = step_ns;
+	int64_t present_ns = clock_ns(CLOCK_REALTIME) - capture->step_ns;
+	int64_t last_ns = (int64_t)capture->last_ns;
+
+	for (uint32_t i = 0; i < batch->count; i++) {
+		struct packet *p = &batch->packets[i];
+		if (p->ts_ns == UINT64_MAX)
+			p->ts_ns = (uint64_t)(present_ns + capture->step_ns);
+		int64_t time_ns = MIN((int64_t)p->ts_ns - capture->step_ns, present_ns);
+		last_ns = MAX(last_ns, time_ns);
+		p->time_ns = (uint64_t)last_ns;
+	}
+	// The kernel may hold a packet back until it retires the block it stands in.
+	if (batch->count == 0)
+		last_ns = MAX(
+			last_ns, present_ns - 2 * (int64_t)capture->poll_ms * (int64_t)NS_PER_MS);
+	capture->last_ns = (uint64_t)last_ns;
+	batch->now_ns = capture->last_ns;
+}
+
+static int receive_live(struct capture *capture, struct packet_batch *batch)
+{
+	int status = dispatch(capture, batch);
+	if (status == 0 && batch->count == 0) {
+		struct pollfd wait = {.fd = capture->fd, .events = POLLIN};
+		if (poll(&wait, 1, (int)capture->poll_ms) > 0)
+			status = dispatch(capture, batch);
+	}
+	set_time_live(capture, batch);
+	if (batch->count > 0) // an error comes again with the next call
+		return (int)batch->count;
+	if (capture->watched && !interface_up(capture))
+		return fail(capture->error, -ENETDOWN, "interface \"%s\" went down or away",
+			capture->name);
+	if (status < 0)
+		return fail(capture->error, -EIO, "capture on \"%s\" broke off: %s", capture->name,
+			pcap_geterr(capture->pcap));
+	return 0;
+}
+
+static int capture_receive(struct capture *capture, struct packet_batch *batch)
+{
+	return capture->fd < 0 ? receive_file(capture, batch) : receive_live(capture, batch);
+}
+
+// The bytes are the source's own, and used again by the next receive().
+static void capture_release(struct capture *, struct packet_batch *batch)
+{
+	batch->count = 0;
+}
+
+static void capture_get_stats(struct capture *capture, struct capture_stats *ret)
+{
+	struct pcap_stat counts;
+
+	if (capture->fd >= 0 && pcap_stats(capture->pcap, &counts) == 0) {
+		capture->stats.dropped_kernel += counts.ps_drop - capture->kernel_last;
+		capture->stats.dropped_nic += counts.ps_ifdrop - capture->nic_last;
+		capture->kernel_last = counts.ps_drop;
+		capture->nic_last = counts.ps_ifdrop;
+	}
+	*ret = capture->stats;
+	ret->clock_step_ns = capture->step_ns;
+}
+
+static const char *capture_error(struct capture *capture)
+{
+	return capture->error;
+}
+
+const struct capture_ops pcap_capture_ops = {
+	.name = "pcap",
+	.open = capture_open,
+	.receive = capture_receive,
+	.release = capture_release,
+	.stats = capture_get_stats,
+	.error = capture_error,
+	.close = capture_close,
+};
