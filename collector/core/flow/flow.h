@@ -17,7 +17,7 @@
 
 // Ends in canonical order: the lower (address, port) first, so that both directions have one key.
 // Compared and hashed as six words; unused octets are zero.
-struct flow_key {
+struct __attribute__((aligned(8), may_alias)) flow_key {
 	uint8_t ip[2][16]; // IPv4 in the first four octets
 	uint16_t port[2]; // host order; 0 for ICMP, fragments without a header, others
 	uint16_t vlan; // 0 where flow.vlan_in_key is off
@@ -66,54 +66,59 @@ struct flow {
 	uint64_t packets[2];
 	uint64_t bytes[2]; // L3 octets
 	uint64_t payload[2]; // L4 payload octets
-	uint64_t cut_ns; // when the segment is due: segment_start_ns + active timeout
-	uint8_t tcp_flags[2];
-	uint8_t dscp[2];
-	uint8_t seen; // bit e: end e has sent (over all segments); bit 2+e: it has sent payload
-	uint8_t icmp_type, icmp_code;
+	uint64_t cut_ns; // when the segment is due: the flow's start + n x the active timeout
+	uint8_t tcp_flags[2]; // or of all, of the segment
+	uint8_t dscp[2]; // of each end's first packet
+	uint8_t seen; // bit e: end e has sent; bit 2+e: it has sent payload (over all segments)
 	uint8_t iface;
+	uint8_t reserved[2];
 
 	// Sequence line: TCP only (tcp_state.c).
 	struct flow_tcp {
-		uint32_t next_seq[2]; // next expected from each end (highest seen)
-		uint32_t acked[2]; // highest acknowledgement number seen of each end's data
-		uint32_t retransmissions[2];
+		uint32_t next_seq[2]; // by end: one past the highest octet seen
+		uint32_t acked[2]; // highest acknowledgement of that end's data
+		uint32_t hole_start[2]; // the latest range skipped, [start, end): what fills it was
+					// late
+		uint32_t hole_end[2];
+		uint32_t retransmissions[2]; // of the segment, as all below
 		uint32_t out_of_order[2];
-		uint16_t zero_window[2];
-		uint16_t syn_retransmissions, fin_retransmissions;
-		uint32_t rtt_client_us, rtt_server_us; // UINT32_MAX: not known
-		uint32_t gap_bytes[2];
-		uint32_t syn_seq; // the initiator's initial sequence number
-		uint8_t state; // tcp_state.c
-		uint8_t reserved[3];
+		uint16_t zero_window[2]; // saturating
+		uint8_t syn_retransmissions, fin_retransmissions; // saturating
+		uint8_t state; // enum tcp_state_bits, tcp_state.h
+		uint8_t flow_flags[2]; // or of all flags by end, of the whole flow
+		uint8_t reserved[7];
 	} tcp;
-	static_assert(sizeof(struct flow_tcp) == 64, "the sequence line");
+	static_assert(sizeof(struct flow_tcp) == CACHE_LINE, "the sequence line");
 
 	// Cold lines.
 	uint64_t start_ns; // table time of the flow's first packet
 	uint64_t segment_start_ns; // of the segment's first packet
-	uint64_t end_ns; // of the segment's last packet
-	uint64_t ended_ns; // when it was due to end: the event's time
-	uint64_t id; // keyed over key and start
+	uint64_t ended_ns; // while on the list: when it was due; the event's time
+	uint64_t id; // keyed over key and start; the same in each segment
 	uint64_t syn_ts_ns, syn_ack_ts_ns; // capture's own times, for RTT
-	uint64_t first_payload_ts_ns; // of the initiator
+	uint64_t first_payload_ts_ns; // of the initiator's first payload; 0: none yet
+	uint64_t gap_bytes[2]; // acknowledged but never seen, of the segment
+	uint32_t rtt_client_us, rtt_server_us; // UINT32_MAX: not known
 	uint32_t first_reply_us; // UINT32_MAX: not known
 	uint32_t segment; // segments written so far
 	uint32_t ended_next; // pool index: list of ended and cut flows
-	uint32_t findings; // first chunk, or POOL_NONE
-	uint32_t state[FLOW_STATES_MAX]; // classifiers' states, or POOL_NONE
 	uint32_t mpls_label; // UINT32_MAX: none
 	uint16_t vlan, vlan_inner; // as seen on the first packet
 	uint8_t mac[2][6]; // by end; see has_mac
 	uint8_t has_mac; // bit e: the MAC of end e is known
 	uint8_t end_reason; // enum end_reason, while on the list
-	uint16_t payload_packets; // shown or showable to classifiers, both ways, saturating
-	uint16_t packets_before_payload; // bare segments before the first payload, saturating
-	uint32_t opening_seq[2]; // TCP before its first payload, by classify: next expected, 0:
-				 // unknown
-	uint8_t opening; // enum opening (classifier.h), by classify
+	uint8_t icmp_type, icmp_code; // of the first packet
 	uint8_t first_flags; // TCP flags of the first packet
 	uint8_t first_end; // which end sent the first packet
+
+	// core/classify's; zero, or POOL_NONE, when the flow begins.
+	uint32_t findings; // first chunk, or POOL_NONE
+	uint32_t state[FLOW_STATES_MAX]; // classifiers' states, or POOL_NONE
+	uint16_t payload_packets; // packets with payload while anybody watched, saturating
+	uint16_t packets_before_payload; // TCP segments without data before the first payload
+	uint32_t opening_seq[2]; // TCP before its first payload: next expected from each end; 0:
+				 // unknown
+	uint8_t opening; // enum opening (classifier.h)
 	uint8_t dpi; // enum dpi
 	uint8_t confidence; // enum confidence
 	uint16_t protocol, application, category; // nDPI's numbers; 0: unknown

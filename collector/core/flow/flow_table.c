@@ -1,0 +1,659 @@
+// The flow table of one shard. See flow_table.h for the idea; flow_wheel.h for what finds idle
+// flows.
+#include "core/flow/flow_table.h"
+
+#include "core/base/memory.h"
+#include "core/base/pool.h"
+#include "core/flow/flow_key.h"
+#include "core/flow/flow_wheel.h"
+#include "core/flow/tcp_state.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum {
+	BUCKET_ENTRIES = 7,
+	// Beyond flows_max, so that a batch's new flows always fit while its ended ones await their
+	// segment: at most a batch of evicted and a batch of replaced ones.
+	SPARE_FLOWS = 4 * PACKET_BATCH_MAX,
+	EVICT_LOOKS = 8, // candidates compared for one eviction
+};
+
+enum timeout_class { TIMEOUT_TCP, TIMEOUT_UDP, TIMEOUT_OTHER, TIMEOUT_CLOSED, TIMEOUT_COUNT };
+
+struct bucket {
+	_Alignas(CACHE_LINE) uint32_t signature[BUCKET_ENTRIES]; // 0: empty
+	uint32_t idx[BUCKET_ENTRIES];
+	uint32_t elsewhere; // flows whose home this is and that stand in a later bucket
+	uint32_t reserved;
+};
+static_assert(sizeof(struct bucket) == CACHE_LINE, "one line to look at");
+
+struct flow_table {
+	struct flow_settings settings;
+	uint64_t idle_ns[TIMEOUT_COUNT];
+	struct counters *counters;
+	struct bucket *buckets;
+	uint32_t bucket_mask;
+	uint32_t farthest; // buckets past its home that any flow has ever stood
+	uint32_t count; // flows in the table
+	struct pool flows;
+	struct flow_wheel *wheel;
+	uint32_t ended_first, ended_last; // list of flows that ended or were cut
+	uint64_t now_ns; // latest table time seen
+	uint32_t flush_bucket;
+
+	// Of the batch at hand.
+	struct flow_key keys[PACKET_BATCH_MAX];
+	uint64_t hashes[PACKET_BATCH_MAX];
+	uint32_t candidates[PACKET_BATCH_MAX]; // of equal signature, or POOL_NONE
+	uint8_t reverse[PACKET_BATCH_MAX]; // the source is the key's second end
+};
+
+static uint32_t signature_of(uint64_t hash)
+{
+	return (uint32_t)(hash >> 32) | 1;
+}
+
+static struct flow *flow_at(const struct flow_table *t, uint32_t idx)
+{
+	return pool_at(&t->flows, idx);
+}
+
+int flow_table_new(
+	struct flow_table **ret, const struct flow_settings *settings, struct counters *counters)
+{
+	struct flow_table *t = aligned_alloc(CACHE_LINE, sizeof(*t));
+	uint32_t buckets = 64;
+
+	if (t == NULL)
+		return -ENOMEM;
+	memset(t, 0, sizeof(*t));
+	t->settings = *settings;
+	t->counters = counters;
+	t->ended_first = t->ended_last = POOL_NONE;
+	t->idle_ns[TIMEOUT_TCP] = settings->idle_tcp_ns;
+	t->idle_ns[TIMEOUT_UDP] = settings->idle_udp_ns;
+	t->idle_ns[TIMEOUT_OTHER] = settings->idle_icmp_ns;
+	t->idle_ns[TIMEOUT_CLOSED] = settings->idle_closed_ns;
+	// Half full at the most: a bucket overflows rarely.
+	while ((uint64_t)buckets * BUCKET_ENTRIES < 2 * (uint64_t)settings->flows_max)
+		buckets *= 2;
+	t->bucket_mask = buckets - 1;
+	t->buckets = memory_reserve(buckets * sizeof(struct bucket));
+	int err = t->buckets == NULL ? -ENOMEM : 0;
+	if (!err)
+		err = pool_init(&t->flows, settings->flows_max + SPARE_FLOWS, sizeof(struct flow));
+	if (!err)
+		err = flow_wheel_new(&t->wheel, settings->flows_max + SPARE_FLOWS);
+	if (err) {
+		flow_table_free(t);
+		return err;
+	}
+	if (settings->prefault) {
+		memory_prefault(t->buckets, buckets * sizeof(struct bucket));
+		pool_prefault(&t->flows);
+	}
+	*ret = t;
+	return 0;
+}
+
+void flow_table_free(struct flow_table *t)
+{
+	if (t == NULL)
+		return;
+	flow_wheel_free(t->wheel);
+	pool_fini(&t->flows);
+	memory_release(t->buckets, (t->bucket_mask + (size_t)1) * sizeof(struct bucket));
+	free(t);
+}
+
+size_t flow_table_bytes(const struct flow_table *t)
+{
+	return sizeof(*t) + (t->bucket_mask + (size_t)1) * sizeof(struct bucket) +
+		pool_bytes(&t->flows) + flow_wheel_bytes(t->wheel);
+}
+
+uint32_t flow_table_count(const struct flow_table *t)
+{
+	return t->count;
+}
+
+// ---- buckets
+
+// The flow with this key, or POOL_NONE.
+static uint32_t table_find(const struct flow_table *t, const struct flow_key *key, uint64_t hash)
+{
+	uint32_t signature = signature_of(hash);
+	uint32_t home = (uint32_t)hash & t->bucket_mask;
+	uint32_t buckets = t->buckets[home].elsewhere > 0 ? t->farthest + 1 : 1;
+
+	for (uint32_t b = 0; b < buckets; b++) {
+		const struct bucket *bucket = &t->buckets[(home + b) & t->bucket_mask];
+		for (unsigned e = 0; e < BUCKET_ENTRIES; e++)
+			if (bucket->signature[e] == signature &&
+				flow_key_equal(&flow_at(t, bucket->idx[e])->key, key))
+				return bucket->idx[e];
+	}
+	return POOL_NONE;
+}
+
+// The table is at most half full: there is a free entry.
+static void table_insert(struct flow_table *t, uint32_t idx, uint64_t hash)
+{
+	uint32_t home = (uint32_t)hash & t->bucket_mask;
+
+	for (uint32_t b = 0;; b++) {
+		struct bucket *bucket = &t->buckets[(home + b) & t->bucket_mask];
+		for (unsigned e = 0; e < BUCKET_ENTRIES; e++) {
+			if (bucket->signature[e] != 0)
+				continue;
+			bucket->signature[e] = signature_of(hash);
+			bucket->idx[e] = idx;
+			if (b > 0)
+				t->buckets[home].elsewhere++;
+			if (b > t->farthest)
+				t->farthest = b;
+			t->count++;
+			return;
+		}
+	}
+}
+
+static void table_remove(struct flow_table *t, const struct flow *flow)
+{
+	uint32_t idx = pool_index(&t->flows, flow);
+	uint32_t home = flow->hash & t->bucket_mask;
+
+	for (uint32_t b = 0; b <= t->farthest; b++) {
+		struct bucket *bucket = &t->buckets[(home + b) & t->bucket_mask];
+		for (unsigned e = 0; e < BUCKET_ENTRIES; e++) {
+			if (bucket->signature[e] == 0 || bucket->idx[e] != idx)
+				continue;
+			bucket->signature[e] = 0;
+			if (b > 0)
+				t->buckets[home].elsewhere--;
+			t->count--;
+			return;
+		}
+	}
+	REQUIRE(!"a flow in the table stands in a bucket");
+}
+
+// ---- ending and cutting
+
+static uint64_t flow_idle_at(const struct flow_table *t, const struct flow *flow)
+{
+	return flow->last_ns + t->idle_ns[flow->timeout_class];
+}
+
+static bool segment_empty(const struct flow *flow)
+{
+	return flow->packets[0] == 0 && flow->packets[1] == 0;
+}
+
+static void list_add(
+	struct flow_table *t, struct flow *flow, enum end_reason reason, uint64_t when_ns)
+{
+	uint32_t idx = pool_index(&t->flows, flow);
+
+	flow->end_reason = (uint8_t)reason;
+	flow->ended_ns = when_ns;
+	flow->ended_next = POOL_NONE;
+	if (t->ended_first == POOL_NONE)
+		t->ended_first = idx;
+	else
+		flow_at(t, t->ended_last)->ended_next = idx;
+	t->ended_last = idx;
+}
+
+// Out of the table and onto the list. The wheel must not hold the flow any more.
+static void flow_end(
+	struct flow_table *t, struct flow *flow, enum end_reason reason, uint64_t when_ns)
+{
+	// However it was found, a closed connection has ended by itself.
+	if ((flow->bits & FLOW_CLOSED) && reason != END_RESOURCES)
+		reason = END_DETECTED;
+	table_remove(t, flow);
+	flow->bits |= FLOW_ENDED;
+	list_add(t, flow, reason, when_ns);
+}
+
+static void flow_end_linked(
+	struct flow_table *t, struct flow *flow, enum end_reason reason, uint64_t when_ns)
+{
+	flow_wheel_unlink(t->wheel, pool_index(&t->flows, flow));
+	flow_end(t, flow, reason, when_ns);
+}
+
+static void wheel_link(struct flow_table *t, struct flow *flow)
+{
+	flow_wheel_link(
+		t->wheel, pool_index(&t->flows, flow), MIN(flow_idle_at(t, flow), flow->cut_ns));
+}
+
+// Cuts that came due while there was nothing to report leave no row.
+static void skip_empty_cuts(const struct flow_table *t, struct flow *flow, uint64_t time_ns)
+{
+	uint64_t active_ns = t->settings.active_ns;
+
+	if (time_ns >= flow->cut_ns)
+		flow->cut_ns += ((time_ns - flow->cut_ns) / active_ns + 1) * active_ns;
+}
+
+struct flow *flow_table_ended(struct flow_table *t)
+{
+	if (t->ended_first == POOL_NONE)
+		return NULL;
+	struct flow *flow = flow_at(t, t->ended_first);
+	t->ended_first = flow->ended_next;
+	return flow;
+}
+
+void flow_table_done(struct flow_table *t, struct flow *flow)
+{
+	static const enum counter by_reason[] = {
+		[END_IDLE] = COUNTER_flows_idle,
+		[END_ACTIVE] = COUNTER_flows_active,
+		[END_DETECTED] = COUNTER_flows_end,
+		[END_FORCED] = COUNTER_flows_forced,
+		[END_RESOURCES] = COUNTER_flows_resources,
+	};
+
+	counter_add(t->counters, by_reason[flow->end_reason], 1);
+	counter_add(t->counters, COUNTER_packets_in_flows, flow->packets[0] + flow->packets[1]);
+	if (flow->bits & FLOW_ENDED) {
+		pool_give(&t->flows, pool_index(&t->flows, flow));
+		return;
+	}
+	memset(flow->packets, 0, sizeof(flow->packets));
+	memset(flow->bytes, 0, sizeof(flow->bytes));
+	memset(flow->payload, 0, sizeof(flow->payload));
+	flow->dns_queries = flow->dns_answers = flow->dns_failures = 0;
+	tcp_state_restart(flow);
+	flow->segment++;
+	flow->segment_start_ns = flow->last_ns;
+	flow->cut_ns += t->settings.active_ns;
+	flow->end_reason = END_NONE;
+	wheel_link(t, flow);
+}
+
+// What a flow that the wheel returned is due for; links it again where it is not.
+static bool flow_due(struct flow_table *t, struct flow *flow, uint64_t now_ns)
+{
+	uint64_t idle_at = flow_idle_at(t, flow);
+
+	if (flow->cut_ns < idle_at && flow->cut_ns <= now_ns) {
+		if (!segment_empty(flow)) {
+			list_add(t, flow, END_ACTIVE, flow->cut_ns);
+			return true;
+		}
+		skip_empty_cuts(t, flow, MIN(now_ns, idle_at));
+	}
+	if (idle_at < now_ns) {
+		flow_end(t, flow, END_IDLE, idle_at);
+		return true;
+	}
+	wheel_link(t, flow);
+	return false;
+}
+
+bool flow_table_expire(struct flow_table *t, uint64_t now_ns, uint32_t max)
+{
+	t->now_ns = MAX(t->now_ns, now_ns);
+	for (uint32_t found = 0; found < max;) {
+		uint32_t idx = flow_wheel_due(t->wheel, now_ns);
+		if (idx == POOL_NONE)
+			return true;
+		found += flow_due(t, flow_at(t, idx), now_ns);
+	}
+	return false;
+}
+
+bool flow_table_flush(struct flow_table *t, uint64_t now_ns, uint32_t max)
+{
+	uint32_t found = 0;
+
+	for (; t->flush_bucket <= t->bucket_mask; t->flush_bucket++) {
+		struct bucket *bucket = &t->buckets[t->flush_bucket];
+		for (unsigned e = 0; e < BUCKET_ENTRIES; e++) {
+			if (bucket->signature[e] == 0)
+				continue;
+			if (found == max)
+				return false;
+			struct flow *flow = flow_at(t, bucket->idx[e]);
+			uint64_t idle_at = flow_idle_at(t, flow);
+			found++;
+			if (idle_at < now_ns)
+				flow_end_linked(t, flow, END_IDLE, idle_at);
+			else
+				flow_end_linked(t, flow, END_FORCED, now_ns);
+		}
+	}
+	return true;
+}
+
+uint64_t flow_table_clock(const struct flow_table *t, uint64_t now_ns)
+{
+	return MIN(now_ns, flow_wheel_clock(t->wheel));
+}
+
+// Of the few flows that are due first, the one unseen longest goes.
+static void evict(struct flow_table *t)
+{
+	struct flow *oldest = NULL;
+
+	for (unsigned look = 0; look < EVICT_LOOKS; look++) {
+		uint32_t idx = flow_wheel_first(t->wheel);
+		if (idx == POOL_NONE)
+			break;
+		struct flow *flow = flow_at(t, idx);
+		if (oldest == NULL || flow->last_ns < oldest->last_ns)
+			oldest = flow;
+		// Linked anew at its true deadline, it makes room for the next candidate.
+		flow_wheel_unlink(t->wheel, idx);
+		wheel_link(t, flow);
+		if (flow_wheel_first(t->wheel) == idx)
+			break;
+	}
+	if (oldest != NULL)
+		flow_end_linked(t, oldest, END_RESOURCES, t->now_ns);
+}
+
+// ---- new flows
+
+static uint16_t be16(const uint8_t *p)
+{
+	return (uint16_t)(p[0] << 8 | p[1]);
+}
+
+// RFC 9293 section 3.5: whoever sends a SYN opens; who sends SYN/ACK was asked.
+static unsigned initiator_is_receiver(const struct packet *p)
+{
+	return (p->tcp_flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK);
+}
+
+static uint8_t timeout_class_of(uint8_t ip_proto)
+{
+	if (ip_proto == IP_PROTO_TCP)
+		return TIMEOUT_TCP;
+	return ip_proto == IP_PROTO_UDP ? TIMEOUT_UDP : TIMEOUT_OTHER;
+}
+
+static void remember_macs(
+	struct flow *flow, const struct packet *p, const struct packet_extra *extra, unsigned end)
+{
+	if (p->bits & PACKET_HAS_MAC) {
+		memcpy(flow->mac[end], p->data + 6, 6);
+		flow->has_mac |= (uint8_t)(1 << end);
+		// A group address names nobody.
+		if (!(flow->has_mac & 1 << !end) && !(p->data[0] & 1)) {
+			memcpy(flow->mac[!end], p->data, 6);
+			flow->has_mac |= (uint8_t)(1 << !end);
+		}
+	} else if (p->bits & PACKET_COOKED_MAC) {
+		memcpy(flow->mac[end], extra->cooked_mac, 6);
+		flow->has_mac |= (uint8_t)(1 << end);
+	}
+}
+
+// What is learned once from each end's first packet.
+static void first_of_end(
+	struct flow *flow, const struct packet *p, const struct packet_extra *extra, unsigned end)
+{
+	const uint8_t *ip = p->data + p->l3_offset;
+
+	flow->seen |= (uint8_t)(1 << end);
+	flow->dscp[end] = p->bits & PACKET_IP6 ? (uint8_t)((be16(ip) >> 6) & 0x3f) : ip[1] >> 2;
+	remember_macs(flow, p, extra, end);
+}
+
+static void mark_excluded(const struct flow_table *t, struct flow *flow)
+{
+	const struct excluded *set = t->settings.excluded;
+	bool ip6 = flow->key.ip_version == 6;
+
+	if (set == NULL || set->mac_count + set->subnet_count == 0)
+		return;
+	for (unsigned end = 0; end < 2; end++)
+		if (excluded_matches(set, flow->has_mac & 1 << end ? flow->mac[end] : NULL,
+			    flow_ip(flow, end), ip6))
+			flow->bits |= FLOW_EXCLUDED;
+}
+
+static struct flow *flow_begin(
+	struct flow_table *t, const struct packet *p, const struct packet_extra *extra, unsigned i)
+{
+	uint32_t idx = pool_take(&t->flows);
+
+	if (idx == POOL_NONE)
+		return NULL;
+	struct flow *flow = flow_at(t, idx);
+	memset(flow, 0, sizeof(*flow));
+	flow->key = t->keys[i];
+	flow->hash = (uint32_t)t->hashes[i];
+	flow->start_ns = flow->last_ns = p->time_ns;
+	flow->cut_ns = p->time_ns + t->settings.active_ns;
+	flow->timeout_class = timeout_class_of(p->ip_proto);
+	flow->iface = p->iface;
+	flow->vlan = p->vlan;
+	flow->vlan_inner = p->vlan_inner;
+	flow->mpls_label = extra->mpls_label;
+	flow->first_flags = p->tcp_flags;
+	flow->rtt_client_us = flow->rtt_server_us = flow->first_reply_us = UINT32_MAX;
+	flow->findings = POOL_NONE;
+	for (unsigned s = 0; s < FLOW_STATES_MAX; s++)
+		flow->state[s] = POOL_NONE;
+
+	uint64_t words[2] = {t->hashes[i], p->time_ns};
+	flow->id = hash_words(&t->settings.key, words, 2);
+
+	flow->first_end = (uint8_t)initiator_is_receiver(p);
+	if (t->reverse[i] ^ flow->first_end)
+		flow->bits |= FLOW_SWAPPED;
+	if (p->ip_proto == IP_PROTO_TCP && !(p->bits & PACKET_LATER))
+		flow->bits |= p->tcp_flags & TCP_SYN ? FLOW_SYN : FLOW_MID;
+	if ((p->ip_proto == IP_PROTO_ICMP || p->ip_proto == IP_PROTO_ICMP6) &&
+		!(p->bits & PACKET_LATER) && p->l4_header_len >= 2) {
+		flow->icmp_type = p->data[p->l4_offset];
+		flow->icmp_code = p->data[p->l4_offset + 1];
+	}
+	first_of_end(flow, p, extra, flow->first_end);
+	mark_excluded(t, flow);
+	table_insert(t, idx, t->hashes[i]);
+	wheel_link(t, flow);
+	counter_add(t->counters, COUNTER_flows_created, 1);
+	return flow;
+}
+
+// ---- a batch
+
+static void evict_for_batch(struct flow_table *t)
+{
+	while (t->count + PACKET_BATCH_MAX > t->settings.flows_max)
+		evict(t);
+}
+
+// First pass: keys, hashes, buckets under way. Second: flows of equal signature under way.
+void flow_table_prepare(struct flow_table *t, struct packet_batch *batch)
+{
+	evict_for_batch(t);
+	for (uint32_t i = 0; i < batch->count; i++) {
+		struct packet *p = &batch->packets[i];
+		p->flow = NULL;
+		if (p->fate != PACKET_FLOW)
+			continue;
+		t->reverse[i] = (uint8_t)flow_key_of(&t->keys[i], p, &batch->extra[i],
+			t->settings.vlan_in_key, t->settings.iface_group[p->iface]);
+		t->hashes[i] = flow_key_hash(&t->settings.key, &t->keys[i]);
+		p->hash = (uint32_t)t->hashes[i];
+		__builtin_prefetch(&t->buckets[p->hash & t->bucket_mask]);
+	}
+	for (uint32_t i = 0; i < batch->count; i++) {
+		struct packet *p = &batch->packets[i];
+		t->candidates[i] = POOL_NONE;
+		if (p->fate != PACKET_FLOW)
+			continue;
+		const struct bucket *bucket = &t->buckets[p->hash & t->bucket_mask];
+		uint32_t signature = signature_of(t->hashes[i]);
+		for (unsigned e = 0; e < BUCKET_ENTRIES; e++) {
+			if (bucket->signature[e] != signature)
+				continue;
+			t->candidates[i] = bucket->idx[e];
+			const struct flow *flow = flow_at(t, bucket->idx[e]);
+			__builtin_prefetch(&flow->key, 1);
+			__builtin_prefetch(&flow->packets, 1);
+			if (p->ip_proto == IP_PROTO_TCP)
+				__builtin_prefetch(&flow->tcp, 1);
+			break;
+		}
+	}
+}
+
+static struct flow *flow_find(const struct flow_table *t, unsigned i)
+{
+	uint32_t idx = t->candidates[i];
+
+	// A candidate may have ended since, or be of another key; its memory may even be another's.
+	if (likely(idx != POOL_NONE)) {
+		struct flow *flow = flow_at(t, idx);
+		if (likely(flow_key_equal(&flow->key, &t->keys[i]) && !(flow->bits & FLOW_ENDED)))
+			return flow;
+	}
+	idx = table_find(t, &t->keys[i], t->hashes[i]);
+	return idx == POOL_NONE ? NULL : flow_at(t, idx);
+}
+
+enum verdict_on_flow { FLOW_GOES_ON, FLOW_IS_OVER, FLOW_IS_CUT };
+
+// Judged by the packet's time alone, so that it does not matter when the wheel came by.
+static enum verdict_on_flow judge(const struct flow_table *t, struct flow *flow,
+	const struct packet *p, enum end_reason *ret_reason, uint64_t *ret_when_ns)
+{
+	uint64_t idle_at = flow_idle_at(t, flow);
+
+	if (unlikely(p->time_ns >= flow->cut_ns)) {
+		if (flow->cut_ns < idle_at && !segment_empty(flow)) {
+			*ret_when_ns = flow->cut_ns;
+			return FLOW_IS_CUT;
+		}
+		skip_empty_cuts(t, flow, p->time_ns);
+	}
+	if (unlikely(p->time_ns > idle_at)) {
+		*ret_reason = END_IDLE;
+		*ret_when_ns = idle_at;
+		return FLOW_IS_OVER;
+	}
+	if (unlikely((flow->bits & FLOW_CLOSED) &&
+		    (p->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN)) {
+		*ret_reason = END_DETECTED;
+		*ret_when_ns = p->time_ns;
+		return FLOW_IS_OVER;
+	}
+	return FLOW_GOES_ON;
+}
+
+// Whether any packet of [from, to) belongs to the flow: its classifiers have yet to see it.
+static bool touched(
+	const struct packet_batch *batch, uint32_t from, uint32_t to, const struct flow *flow)
+{
+	for (uint32_t i = from; i < to; i++)
+		if (batch->packets[i].flow == flow)
+			return true;
+	return false;
+}
+
+static uint32_t since_us(uint64_t from_ns, uint64_t to_ns)
+{
+	uint64_t us = to_ns > from_ns ? (to_ns - from_ns + NS_PER_US / 2) / NS_PER_US : 0;
+
+	return us < UINT32_MAX ? (uint32_t)us : UINT32_MAX - 1;
+}
+
+// Time from the initiator's first payload to the other end's.
+static void first_payload(struct flow *flow, const struct packet *p, unsigned end)
+{
+	flow->seen |= (uint8_t)(4 << end);
+	if (end == 0)
+		flow->first_payload_ts_ns = p->ts_ns;
+	else if (flow->first_payload_ts_ns != 0)
+		flow->first_reply_us = since_us(flow->first_payload_ts_ns, p->ts_ns);
+}
+
+static void close_timeout(struct flow_table *t, struct flow *flow)
+{
+	flow->timeout_class = TIMEOUT_CLOSED;
+	flow_wheel_unlink(t->wheel, pool_index(&t->flows, flow));
+	wheel_link(t, flow);
+}
+
+static void account(struct flow_table *t, struct flow *flow, struct packet *p,
+	const struct packet_extra *extra, unsigned end)
+{
+	// No MTU is larger (RFC 791 allows 65535, no link of ours does): the sender's or receiver's
+	// card puts segments together, and packets counted here are not those on the wire.
+	enum { LARGEST_MTU = 9216 };
+
+	if (unlikely(segment_empty(flow)))
+		flow->segment_start_ns = p->time_ns;
+	if (unlikely(!(flow->seen & 1 << end)))
+		first_of_end(flow, p, extra, end);
+	if (unlikely(p->payload_len > 0 && !(flow->seen & 4 << end)))
+		first_payload(flow, p, end);
+	flow->last_ns = p->time_ns;
+	flow->packets[end]++;
+	flow->bytes[end] += p->l3_len;
+	flow->payload[end] += p->payload_len;
+	if (unlikely(p->bits & PACKET_SNAPPED))
+		flow->bits |= FLOW_SNAPPED;
+	if (p->ip_proto == IP_PROTO_TCP && !(p->bits & PACKET_LATER)) {
+		if (unlikely(p->l3_len > LARGEST_MTU))
+			flow->bits |= FLOW_OFFLOAD;
+		tcp_state_update(flow, p, end);
+		if (unlikely((flow->bits & FLOW_CLOSED) && flow->timeout_class != TIMEOUT_CLOSED))
+			close_timeout(t, flow);
+	}
+	p->bits |= end ? PACKET_REVERSE : 0;
+	p->flow = flow;
+}
+
+uint32_t flow_table_update(struct flow_table *t, struct packet_batch *batch, uint32_t from)
+{
+	for (uint32_t i = from; i < batch->count; i++) {
+		struct packet *p = &batch->packets[i];
+		struct flow *flow;
+		enum end_reason reason = END_NONE;
+		uint64_t when_ns = 0;
+
+		if (p->fate != PACKET_FLOW)
+			continue;
+		t->now_ns = MAX(t->now_ns, p->time_ns);
+		flow = flow_find(t, i);
+		if (likely(flow != NULL)) {
+			enum verdict_on_flow verdict = judge(t, flow, p, &reason, &when_ns);
+			if (unlikely(verdict != FLOW_GOES_ON)) {
+				if (touched(batch, from, i, flow))
+					return i;
+				if (verdict == FLOW_IS_CUT) {
+					flow_wheel_unlink(t->wheel, pool_index(&t->flows, flow));
+					list_add(t, flow, END_ACTIVE, when_ns);
+					return i;
+				}
+				flow_end_linked(t, flow, reason, when_ns);
+				flow = NULL;
+			}
+		}
+		if (unlikely(flow == NULL)) {
+			flow = flow_begin(t, p, &batch->extra[i], i);
+			if (flow == NULL) {
+				p->fate = PACKET_DROPPED;
+				counter_drop(t->counters, DROP_flow_table_full);
+				continue;
+			}
+			p->bits |= PACKET_NEW_FLOW;
+		}
+		account(t, flow, p, &batch->extra[i],
+			t->reverse[i] ^ (flow->bits & FLOW_SWAPPED ? 1u : 0u));
+	}
+	return batch->count;
+}

@@ -1,0 +1,141 @@
+// A timing wheel over pool indexes.
+#include "core/flow/flow_wheel.h"
+
+#include "core/base/memory.h"
+#include "core/base/pool.h"
+
+#include <errno.h>
+
+enum { SLOT_SHIFT = 24, SLOTS = 1 << 15, WORDS = SLOTS / 64 };
+
+// In `previous`, the slot whose first entry this is.
+#define FIRST_OF_SLOT UINT32_C(0x80000000)
+
+struct link {
+	uint32_t next, previous;
+};
+
+struct flow_wheel {
+	uint64_t tick; // the first slot, counted from the epoch, that has not passed
+	uint32_t count;
+	uint32_t entries_max;
+	struct link *links; // apart from the flows: neighbours are touched, flows are not
+	uint64_t used[WORDS]; // a bit for each slot that holds something
+	uint32_t first[SLOTS];
+};
+
+int flow_wheel_new(struct flow_wheel **ret, uint32_t entries_max)
+{
+	struct flow_wheel *wheel = calloc(1, sizeof(*wheel));
+
+	if (wheel == NULL)
+		return -ENOMEM;
+	wheel->entries_max = entries_max;
+	wheel->links = memory_reserve((size_t)entries_max * sizeof(struct link));
+	if (wheel->links == NULL) {
+		flow_wheel_free(wheel);
+		return -ENOMEM;
+	}
+	*ret = wheel;
+	return 0;
+}
+
+void flow_wheel_free(struct flow_wheel *wheel)
+{
+	if (wheel == NULL)
+		return;
+	memory_release(wheel->links, (size_t)wheel->entries_max * sizeof(struct link));
+	free(wheel);
+}
+
+size_t flow_wheel_bytes(const struct flow_wheel *wheel)
+{
+	return sizeof(*wheel) + (size_t)wheel->entries_max * sizeof(struct link);
+}
+
+void flow_wheel_link(struct flow_wheel *wheel, uint32_t idx, uint64_t deadline_ns)
+{
+	uint64_t tick = deadline_ns >> SLOT_SHIFT;
+
+	if (wheel->count == 0 && wheel->tick == 0)
+		wheel->tick = tick;
+	tick = MAX(tick, wheel->tick);
+	tick = MIN(tick, wheel->tick + SLOTS - 1);
+	uint32_t slot = (uint32_t)tick & (SLOTS - 1);
+	uint64_t bit = UINT64_C(1) << (slot % 64);
+	struct link *link = &wheel->links[idx];
+
+	link->previous = FIRST_OF_SLOT | slot;
+	link->next = POOL_NONE;
+	if (wheel->used[slot / 64] & bit) {
+		link->next = wheel->first[slot];
+		wheel->links[link->next].previous = idx;
+	}
+	wheel->used[slot / 64] |= bit;
+	wheel->first[slot] = idx;
+	wheel->count++;
+}
+
+void flow_wheel_unlink(struct flow_wheel *wheel, uint32_t idx)
+{
+	struct link *link = &wheel->links[idx];
+
+	if (link->next != POOL_NONE)
+		wheel->links[link->next].previous = link->previous;
+	if (!(link->previous & FIRST_OF_SLOT)) {
+		wheel->links[link->previous].next = link->next;
+	} else {
+		uint32_t slot = link->previous & ~FIRST_OF_SLOT;
+		if (link->next != POOL_NONE)
+			wheel->first[slot] = link->next;
+		else
+			wheel->used[slot / 64] &= ~(UINT64_C(1) << (slot % 64));
+	}
+	wheel->count--;
+}
+
+// The first tick from wheel->tick on, and before `end`, whose slot holds something; or `end`.
+static uint64_t next_used(const struct flow_wheel *wheel, uint64_t end)
+{
+	uint64_t tick = wheel->tick;
+
+	end = MIN(end, tick + SLOTS);
+	while (tick < end) {
+		uint32_t slot = (uint32_t)tick & (SLOTS - 1);
+		uint64_t rest = wheel->used[slot / 64] >> (slot % 64);
+		if (rest != 0)
+			return MIN(end, tick + (unsigned)__builtin_ctzll(rest));
+		tick += 64 - slot % 64;
+	}
+	return end;
+}
+
+uint32_t flow_wheel_due(struct flow_wheel *wheel, uint64_t now_ns)
+{
+	uint64_t now = now_ns >> SLOT_SHIFT;
+
+	if (wheel->tick >= now)
+		return POOL_NONE;
+	uint64_t tick = next_used(wheel, now);
+	// An empty wheel may be turned any way at once: a jump in time costs nothing.
+	if (tick >= now || wheel->count == 0) {
+		wheel->tick = now;
+		return POOL_NONE;
+	}
+	wheel->tick = tick;
+	uint32_t idx = wheel->first[tick & (SLOTS - 1)];
+	flow_wheel_unlink(wheel, idx);
+	return idx;
+}
+
+uint32_t flow_wheel_first(struct flow_wheel *wheel)
+{
+	if (wheel->count == 0)
+		return POOL_NONE;
+	return wheel->first[next_used(wheel, wheel->tick + SLOTS) & (SLOTS - 1)];
+}
+
+uint64_t flow_wheel_clock(const struct flow_wheel *wheel)
+{
+	return wheel->tick << SLOT_SHIFT;
+}

@@ -1,0 +1,33 @@
+// A timing wheel over pool indexes: finds what may be due without looking at anything else
+// (Varghese, Lauck: "Hashed and Hierarchical Timing Wheels", 1987). An entry is linked at its
+// deadline and not moved while the deadline only recedes: whoever takes it looks at the real one
+// and links it again. So an established flow's packet costs the wheel nothing.
+//
+// A slot is 2^24 ns (16.8 ms) wide and the wheel 550 s long; later deadlines wait in the last slot.
+#pragma once
+
+#include "core/base/compiler.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct flow_wheel;
+
+// For indexes 0 to entries_max - 1. Returns 0 or -ENOMEM.
+int flow_wheel_new(struct flow_wheel **ret, uint32_t entries_max);
+void flow_wheel_free(struct flow_wheel *wheel); // accepts NULL
+size_t flow_wheel_bytes(const struct flow_wheel *wheel);
+
+// Links an entry that is not linked; a deadline that has passed is found next.
+void flow_wheel_link(struct flow_wheel *wheel, uint32_t idx, uint64_t deadline_ns);
+void flow_wheel_unlink(struct flow_wheel *wheel, uint32_t idx);
+
+// Unlinks and returns an entry whose slot has passed by now_ns, or POOL_NONE when there is none.
+uint32_t flow_wheel_due(struct flow_wheel *wheel, uint64_t now_ns);
+
+// The entry linked earliest, still linked, or POOL_NONE when the wheel is empty.
+uint32_t flow_wheel_first(struct flow_wheel *wheel);
+
+// Every entry with a deadline before this time has been returned.
+uint64_t flow_wheel_clock(const struct flow_wheel *wheel);

@@ -1,0 +1,180 @@
+// What a flow remembers of TCP (RFC 9293): enough to count retransmissions, gaps and the
+// handshake's RTT without keeping any payload.
+#include "core/flow/tcp_state.h"
+
+// Sequence numbers wrap (RFC 9293 section 3.4).
+static bool seq_after(uint32_t a, uint32_t b)
+{
+	return (int32_t)(a - b) > 0;
+}
+
+static uint32_t be32(const uint8_t *p)
+{
+	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+// Microseconds from `from` to `to`, rounded; UINT32_MAX where time ran back or the wait is beyond
+// 32 bits.
+static uint32_t latency_us(uint64_t from_ns, uint64_t to_ns)
+{
+	if (to_ns < from_ns || to_ns - from_ns >= UINT64_C(4294967) * NS_PER_MS)
+		return UINT32_MAX;
+	return (uint32_t)((to_ns - from_ns + NS_PER_US / 2) / NS_PER_US);
+}
+
+static void add_saturating(uint8_t *count)
+{
+	if (*count < UINT8_MAX)
+		++*count;
+}
+
+// SYN, SYN/ACK and the ACK that ends the handshake. A SYN or SYN/ACK that came twice leaves no RTT:
+// it cannot be told which of them was answered (Karn, Partridge 1987; RFC 6298 section 3).
+static void handshake(
+	struct flow *flow, const struct packet *p, unsigned end, uint32_t seq, uint32_t ack)
+{
+	struct flow_tcp *tcp = &flow->tcp;
+
+	if (p->tcp_flags & TCP_SYN) {
+		uint8_t which = p->tcp_flags & TCP_ACK ? TCP_STATE_SYN_ACK : TCP_STATE_SYN;
+		bool again = tcp->state & which;
+
+		if (again && tcp->next_seq[end] == seq + 1)
+			add_saturating(&tcp->syn_retransmissions);
+		if (again)
+			tcp->state |= TCP_STATE_NO_RTT;
+		tcp->state |= which;
+		if (which == TCP_STATE_SYN) {
+			flow->syn_ts_ns = p->ts_ns;
+			return;
+		}
+		flow->syn_ack_ts_ns = p->ts_ns;
+		if ((tcp->state & TCP_STATE_SYN) && end == 1)
+			flow->rtt_server_us = latency_us(flow->syn_ts_ns, p->ts_ns);
+	} else if ((tcp->state & TCP_STATE_SYN_ACK) && end == 0 && (p->tcp_flags & TCP_ACK) &&
+		ack == tcp->next_seq[1]) {
+		flow->rtt_client_us = latency_us(flow->syn_ack_ts_ns, p->ts_ns);
+		tcp->state |= TCP_STATE_HANDSHAKE;
+	} else if (p->payload_len > 0 || !(tcp->state & (TCP_STATE_SYN | TCP_STATE_SYN_ACK))) {
+		tcp->state |= TCP_STATE_HANDSHAKE;
+	}
+	if (tcp->state & TCP_STATE_NO_RTT)
+		flow->rtt_client_us = flow->rtt_server_us = UINT32_MAX;
+}
+
+// Data that does not begin where the last ended: a keep-alive or probe, a repetition, late, or past
+// a hole.
+static void out_of_sequence(
+	struct flow_tcp *tcp, unsigned end, uint32_t seq, uint32_t stop, bool fin)
+{
+	uint32_t next = tcp->next_seq[end];
+
+	if (seq_after(seq, next)) {
+		tcp->hole_start[end] = next;
+		tcp->hole_end[end] = seq;
+		return;
+	}
+	if (seq_after(stop, next))
+		return; // partly new
+	if (tcp->hole_start[end] != tcp->hole_end[end] && !seq_after(tcp->hole_start[end], seq) &&
+		!seq_after(stop, tcp->hole_end[end])) {
+		tcp->out_of_order[end]++;
+		tcp->hole_start[end] = stop;
+	} else if (fin && stop - seq == 1) {
+		add_saturating(&tcp->fin_retransmissions);
+	} else if (!(stop - seq <= 1 && stop == next)) {
+		// One octet or none just below the next: keep-alive (RFC 9293 section 3.8.4) or
+		// probe.
+		tcp->retransmissions[end]++;
+	}
+}
+
+// The sequence space that this segment takes, SYN and FIN included.
+static void sequence(struct flow *flow, const struct packet *p, unsigned end, uint32_t seq)
+{
+	struct flow_tcp *tcp = &flow->tcp;
+	uint8_t known = (uint8_t)(TCP_STATE_SEQ_0 << end);
+	bool syn = p->tcp_flags & TCP_SYN, fin = p->tcp_flags & TCP_FIN;
+	uint32_t stop = seq + p->payload_len + (syn ? 1 : 0) + (fin ? 1 : 0);
+
+	if (!(tcp->state & known) || syn) {
+		// A second SYN with another number begins anew.
+		if (!(tcp->state & known) || tcp->next_seq[end] != stop)
+			tcp->hole_start[end] = tcp->hole_end[end] = tcp->acked[end] = stop;
+		tcp->next_seq[end] = stop;
+		tcp->state |= known;
+		return;
+	}
+	if (stop == seq)
+		return;
+	if (seq != tcp->next_seq[end])
+		out_of_sequence(tcp, end, seq, stop, fin);
+	if (seq_after(stop, tcp->next_seq[end]))
+		tcp->next_seq[end] = stop;
+}
+
+// What is acknowledged but was never seen was lost before us, or went another way.
+static void acknowledgement(struct flow *flow, unsigned end, uint32_t ack)
+{
+	struct flow_tcp *tcp = &flow->tcp;
+	unsigned other = !end;
+
+	if (!(tcp->state & (TCP_STATE_SEQ_0 << other)))
+		return;
+	if (seq_after(ack, tcp->next_seq[other])) {
+		// More than a window ahead is another connection's number, not a gap (RFC 7323: 1
+		// GiB).
+		if (ack - tcp->next_seq[other] > UINT32_C(1) << 30)
+			return;
+		flow->gap_bytes[other] += ack - tcp->next_seq[other];
+		tcp->next_seq[other] = ack;
+	}
+	if (seq_after(ack, tcp->acked[other]))
+		tcp->acked[other] = ack;
+}
+
+void tcp_state_update(struct flow *flow, const struct packet *p, unsigned end)
+{
+	const uint8_t *header = p->data + p->l4_offset;
+	struct flow_tcp *tcp = &flow->tcp;
+	uint8_t flags = p->tcp_flags;
+
+	flow->tcp_flags[end] |= flags;
+	tcp->flow_flags[end] |= flags;
+	// A header cut by the snap length has flags but no more.
+	if (p->l4_header_len < 20)
+		return;
+	uint32_t seq = be32(header + 4), ack = be32(header + 8);
+
+	if (unlikely(!(tcp->state & TCP_STATE_HANDSHAKE)))
+		handshake(flow, p, end, seq, ack);
+	sequence(flow, p, end, seq);
+	if (flags & TCP_ACK)
+		acknowledgement(flow, end, ack);
+	if (unlikely(header[14] == 0 && header[15] == 0) &&
+		!(flags & (TCP_SYN | TCP_FIN | TCP_RST)) && tcp->zero_window[end] < UINT16_MAX)
+		tcp->zero_window[end]++;
+	if (flags & TCP_FIN)
+		tcp->state |= (uint8_t)(TCP_STATE_FIN_0 << end);
+	if (unlikely(tcp->state & (TCP_STATE_FIN_0 | TCP_STATE_FIN_1))) {
+		uint8_t both = TCP_STATE_FIN_0 | TCP_STATE_FIN_1;
+		if ((tcp->state & both) == both && tcp->acked[0] == tcp->next_seq[0] &&
+			tcp->acked[1] == tcp->next_seq[1])
+			flow->bits |= FLOW_CLOSED;
+	}
+	if (flags & TCP_RST)
+		flow->bits |= FLOW_CLOSED;
+}
+
+void tcp_state_restart(struct flow *flow)
+{
+	struct flow_tcp *tcp = &flow->tcp;
+
+	for (unsigned end = 0; end < 2; end++) {
+		tcp->retransmissions[end] = tcp->out_of_order[end] = 0;
+		tcp->zero_window[end] = 0;
+		flow->gap_bytes[end] = 0;
+		flow->tcp_flags[end] = 0;
+	}
+	tcp->syn_retransmissions = tcp->fin_retransmissions = 0;
+}

@@ -1,0 +1,77 @@
+// A shard: one core's whole way from packets to events.
+#include "core/shard/shard.h"
+
+#include "core/packet/decode.h"
+
+#include <errno.h>
+
+enum {
+	// Flows ended between two looks at the ring's room.
+	END_STRIDE = PACKET_BATCH_MAX,
+	// What a batch may say at the worst: each packet ends a flow and brings answers or facts.
+	TURN_EVENTS_MAX = 2 * PACKET_BATCH_MAX * EVENT_SIZE_MAX,
+};
+
+// Ends what is due as far as the ring has room; the clock says how far that was.
+static bool expire(struct shard *s)
+{
+	bool all = false;
+
+	while (!all && event_ring_room(s->events) >= TURN_EVENTS_MAX) {
+		all = flow_table_expire(s->flows, s->batch.now_ns, END_STRIDE);
+		classify_finish(s->classify, s->flows, s->events);
+	}
+	event_ring_publish(s->events, flow_table_clock(s->flows, s->batch.now_ns));
+	return all;
+}
+
+// The source is dry: every flow that remains gets its last segment.
+static int flush(struct shard *s)
+{
+	if (!expire(s))
+		return 0;
+	while (!s->flushed && event_ring_room(s->events) >= TURN_EVENTS_MAX) {
+		s->flushed = flow_table_flush(s->flows, s->batch.now_ns, END_STRIDE);
+		classify_finish(s->classify, s->flows, s->events);
+	}
+	event_ring_publish(s->events,
+		s->flushed ? s->batch.now_ns : flow_table_clock(s->flows, s->batch.now_ns));
+	counters_publish(s->counters);
+	return s->flushed ? -ENODATA : 0;
+}
+
+int shard_step(struct shard *s)
+{
+	struct packet_batch *batch = &s->batch;
+
+	if (event_ring_room(s->events) < TURN_EVENTS_MAX)
+		return 0;
+	if (s->ended)
+		return flush(s);
+
+	int count = s->ops->receive(s->capture, batch);
+	if (count > 0) {
+		decode_batch(batch, s->counters);
+		flow_table_prepare(s->flows, batch);
+		for (uint32_t from = 0, to; from < batch->count; from = to) {
+			// Stops before a packet that ends or cuts a flow touched since `from`,
+			// so that no row depends on where a batch ends.
+			to = flow_table_update(s->flows, batch, from);
+			classify_finish(s->classify, s->flows, s->events);
+			classify_batch(s->classify, batch, from, to, s->flows, s->events);
+		}
+		s->ops->release(s->capture, batch);
+	} else if (count < 0) {
+		s->ended = true;
+		s->error = count == -ENODATA ? 0 : count;
+		count = 0;
+	}
+	expire(s);
+	counters_publish(s->counters);
+	return count;
+}
+
+void shard_stop(struct shard *s)
+{
+	s->ended = true;
+}
