@@ -20,7 +20,7 @@ static uint32_t visibility_of(const struct flow *flow)
 		visibility |= VISIBLE_OFFLOAD;
 	if (flow->bits & FLOW_SNAPPED)
 		visibility |= VISIBLE_SNAPLEN_CUT;
-	if (tcp && (flow->tcp.gap_bytes[0] | flow->tcp.gap_bytes[1]) != 0)
+	if (tcp && (flow->gap_bytes[0] | flow->gap_bytes[1]) != 0)
 		visibility |= VISIBLE_LOSS;
 	return visibility;
 }
@@ -60,8 +60,8 @@ static void fill_flow(struct segment_event *e, const struct flow *flow)
 	e->category = flow->category;
 	e->risk_score = flow->risk_score;
 	e->risk_bits = flow->risk_bits;
-	e->rtt_client_us = NOT_KNOWN_32;
-	e->rtt_server_us = NOT_KNOWN_32;
+	e->rtt_client_us = flow->rtt_client_us;
+	e->rtt_server_us = flow->rtt_server_us;
 	e->first_reply_us = flow->first_reply_us;
 	e->visibility = visibility_of(flow);
 }
@@ -78,7 +78,7 @@ static void fill_tcp(struct segment_event *e, const struct flow *flow)
 		e->retransmissions[end] = tcp->retransmissions[end];
 		e->out_of_order[end] = tcp->out_of_order[end];
 		e->zero_window[end] = tcp->zero_window[end];
-		e->gap_bytes[end] = tcp->gap_bytes[end];
+		e->gap_bytes[end] = flow->gap_bytes[end];
 	}
 	e->syn_retransmissions = tcp->syn_retransmissions;
 	e->fin_retransmissions = tcp->fin_retransmissions;
@@ -88,7 +88,7 @@ static void fill_tcp(struct segment_event *e, const struct flow *flow)
 static void fill_counters(struct segment_event *e, const struct flow *flow)
 {
 	e->start_ns = flow->segment_start_ns;
-	e->end_ns = flow->end_ns;
+	e->end_ns = flow->last_ns;
 	for (unsigned end = 0; end < 2; end++) {
 		e->packets[end] = flow->packets[end];
 		e->bytes[end] = flow->bytes[end];
@@ -120,10 +120,6 @@ void segment_write(struct report *report, enum end_reason reason, bool zero)
 			e->start_ns = e->end_ns = report->time_ns;
 		else
 			fill_counters(e, flow);
-		if (flow->key.ip_proto == IP_PROTO_TCP) {
-			e->rtt_client_us = flow->tcp.rtt_client_us;
-			e->rtt_server_us = flow->tcp.rtt_server_us;
-		}
 		e->end_reason = (uint8_t)reason;
 		e->segment = flow->segment;
 		e->findings_size = (uint32_t)findings_bytes;

@@ -100,7 +100,7 @@ struct flow {
 	uint64_t gap_bytes[2]; // acknowledged but never seen, of the segment
 	uint32_t rtt_client_us, rtt_server_us; // UINT32_MAX: not known
 	uint32_t first_reply_us; // UINT32_MAX: not known
-	uint32_t segment; // segments written so far
+	uint32_t segment; // segments written so far (core/classify counts)
 	uint32_t ended_next; // pool index: list of ended and cut flows
 	uint32_t mpls_label; // UINT32_MAX: none
 	uint16_t vlan, vlan_inner; // as seen on the first packet

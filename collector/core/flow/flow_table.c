@@ -269,9 +269,7 @@ void flow_table_done(struct flow_table *t, struct flow *flow)
 	memset(flow->packets, 0, sizeof(flow->packets));
 	memset(flow->bytes, 0, sizeof(flow->bytes));
 	memset(flow->payload, 0, sizeof(flow->payload));
-	flow->dns_queries = flow->dns_answers = flow->dns_failures = 0;
 	tcp_state_restart(flow);
-	flow->segment++;
 	flow->segment_start_ns = flow->last_ns;
 	flow->cut_ns += t->settings.active_ns;
 	flow->end_reason = END_NONE;
