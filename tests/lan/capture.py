@@ -22,7 +22,7 @@ class Count:
         self.payload += payload
 
     def __eq__(self, other):
-        return self.tuple() == other.tuple()
+        return isinstance(other, Count) and self.tuple() == other.tuple()
 
     def tuple(self):
         return self.packets, self.octets, self.payload
