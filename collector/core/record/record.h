@@ -6,6 +6,7 @@
 
 #include "core/base/counters.h"
 #include "core/classify/taxonomy.h"
+#include "core/client/client.h"
 #include "core/event/event.h"
 #include "core/privacy/policy.h"
 #include "core/record/batch.h"
@@ -36,38 +37,6 @@ struct flow_row {
 	uint16_t server_name_len;
 	uint8_t name_source; // enum name_source
 	uint32_t name_age_ms; // NOT_KNOWN_32 unless NAME_DNS_CACHE
-};
-
-// SCHEMA.md, client.addresses.source, client.names.source: numbered as listed there.
-enum address_source { ADDRESS_NONE, ADDRESS_ARP, ADDRESS_NDP, ADDRESS_DHCP, ADDRESS_TRAFFIC };
-enum client_name_source {
-	CLIENT_NAME_NONE,
-	CLIENT_NAME_DHCP,
-	CLIENT_NAME_DHCP_FQDN,
-	CLIENT_NAME_DHCPV6,
-	CLIENT_NAME_MDNS,
-	CLIENT_NAME_LLMNR,
-	CLIENT_NAME_NBNS,
-	CLIENT_NAME_BROWSER,
-	CLIENT_NAME_SSDP,
-	CLIENT_NAME_LLDP,
-	CLIENT_NAME_CDP,
-};
-
-enum { CLIENT_ADDRESSES_MAX = 16, CLIENT_NAMES_MAX = 8 };
-
-struct client_address {
-	uint8_t ip[16];
-	uint8_t ip_version;
-	uint8_t source; // enum address_source
-	uint64_t from_ns, to_ns;
-};
-
-struct client_name {
-	uint8_t source; // enum client_name_source
-	uint8_t len;
-	uint64_t time_ns;
-	uint8_t text[255]; // raw octets as sent
 };
 
 struct client_row {

@@ -1,0 +1,113 @@
+// A client: a local host, as the ledger knows it. Found by its identity, (VLAN, MAC), or (VLAN,
+// address) behind a router or where frames have no MAC. Records show it in the form below.
+//
+// Ledger's thread only.
+#pragma once
+
+#include "core/base/compiler.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// SCHEMA.md, client.addresses.source, client.names.source: numbered as listed there.
+enum address_source { ADDRESS_NONE, ADDRESS_ARP, ADDRESS_NDP, ADDRESS_DHCP, ADDRESS_TRAFFIC };
+enum client_name_source {
+	CLIENT_NAME_NONE,
+	CLIENT_NAME_DHCP,
+	CLIENT_NAME_DHCP_FQDN,
+	CLIENT_NAME_DHCPV6,
+	CLIENT_NAME_MDNS,
+	CLIENT_NAME_LLMNR,
+	CLIENT_NAME_NBNS,
+	CLIENT_NAME_BROWSER,
+	CLIENT_NAME_SSDP,
+	CLIENT_NAME_LLDP,
+	CLIENT_NAME_CDP,
+};
+
+enum { CLIENT_ADDRESSES_MAX = 16, CLIENT_NAMES_MAX = 8 };
+
+struct client_address {
+	uint8_t ip[16];
+	uint8_t ip_version;
+	uint8_t source; // enum address_source
+	uint64_t from_ns, to_ns;
+};
+
+struct client_name {
+	uint8_t source; // enum client_name_source
+	uint8_t len;
+	uint64_t time_ns;
+	uint8_t text[255]; // raw octets as sent
+};
+
+// Numbered as enum client_kind, which goes into client_key.
+enum identity_kind { IDENTITY_NONE = 0, IDENTITY_MAC = 1, IDENTITY_IP4 = 4, IDENTITY_IP6 = 6 };
+
+// Compared and hashed as three words; unused octets are zero.
+struct identity {
+	uint8_t value[16]; // MAC in the first six octets, IPv4 in the first four
+	uint16_t vlan;
+	uint8_t kind; // enum identity_kind
+	uint8_t zero[5];
+};
+static_assert(sizeof(struct identity) == 24, "three words, no padding");
+
+enum {
+	ROUTER_SOURCES = 5, // more than four local IPv4 source addresses make a router
+	DHCP_OPTIONS_MAX = 255,
+	DHCP_VENDOR_CLASS_MAX = 255,
+};
+
+#define CLIENT_NEVER UINT64_MAX
+
+struct client {
+	struct identity id;
+	uint8_t key[16]; // client_key, computed once
+	uint64_t serial; // counts clients made; never used again
+	uint64_t first_seen_ns, last_seen_ns; // 0: has never been seen to send
+
+	// Links of the table: pool indexes, POOL_NONE: none.
+	uint32_t next; // in the bucket
+	uint32_t newer, older; // by when it was last seen
+
+	// Rows (ledger).
+	uint32_t deadline; // place in the heap of deadlines
+	uint64_t due_ns; // when its next row is due; CLIENT_NEVER: none
+	uint64_t row_ns; // of the last row
+	bool row_written;
+	bool changed; // since the last row
+
+	bool random; // locally administered MAC
+	bool hidden; // excluded by one of its addresses: nothing of it leaves
+	uint8_t source_count;
+	uint8_t address_count, name_count;
+	uint16_t asked; // bit i: addresses[i] has asked for names
+	uint16_t dhcp_options_len, dhcp_vendor_class_len;
+
+	// A MAC that carries many addresses is a router: new flows behind it go by their address.
+	uint64_t router_since_ns; // CLIENT_NEVER: no router
+	uint32_t sources[ROUTER_SOURCES]; // local IPv4 addresses it sent from
+	uint64_t source_ns[ROUTER_SOURCES]; // when last
+
+	// In which windows it counts as a member: bit i, the window i before `newest` (usage.c).
+	uint64_t member_newest;
+	uint32_t member_total, member_other;
+
+	const char *vendor; // or NULL
+};
+
+// What few events touch.
+struct client_detail {
+	struct client_address addresses[CLIENT_ADDRESSES_MAX];
+	struct client_name names[CLIENT_NAMES_MAX]; // newest first
+	char dhcp_options[DHCP_OPTIONS_MAX + 1];
+	uint8_t dhcp_vendor_class[DHCP_VENDOR_CLASS_MAX + 1];
+};
+static_assert(sizeof(struct client_detail) % 8 == 0);
+
+static inline bool client_is_router(const struct client *client, uint64_t when_ns)
+{
+	return client->router_since_ns <= when_ns;
+}
