@@ -6,13 +6,16 @@ from truth import endpoints, outer_flow_rule, row_ends, row_key
 RTT_TOLERANCE_US = 1.001
 
 
-def rtt_rule(row, outer):
+def rtt_rule(capture, row, outer):
     both = row["rtt_synack"] and row["rtt_ack"]
     if row["handshake"] != "complete" or not both:
         return "handshake not complete"
-    flow = outer.get(endpoints(6, *row_ends(row)))
+    key = endpoints(6, *row_ends(row))
+    flow = outer.get(key)
     if flow is None:
         return "in a tunnel"
+    if key in capture.inner_keys:
+        return "both in a tunnel and outside: the truth has one stream of the two"
     rule = outer_flow_rule(flow)
     if rule:
         return rule
@@ -38,7 +41,7 @@ def rtt(capture, run, flows, settings):
         row_key(r): r for r in capture.rows["flows"] if r["depth"] == "0" and r["proto"] == "6"
     }
     for row in rows:
-        rule = rtt_rule(row, outer)
+        rule = rtt_rule(capture, row, outer)
         if rule:
             outcome.left_out[rule] += 1
             continue

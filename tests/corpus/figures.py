@@ -2,9 +2,9 @@
 """The table of figures: runs Weir over every capture of a corpus and compares what it prints with
 the corpus' tables of truth, made by independent tools.
 
-    tests/corpus/figures.py --weir build/weir                     the table
-    tests/corpus/figures.py --weir build/weir -v names            and what differs in one measure
-    tests/corpus/figures.py --weir build/weir --only iot/ -v rtt  some captures only
+    figures.py --weir build/collector/weir                     the table
+    figures.py --weir build/collector/weir -v names            and what differs in one measure
+    figures.py --weir build/collector/weir --only iot/ -v rtt  some captures only
 
 Exit status: 0 every bar is met, 1 one is missed, 77 there is no corpus, 2 wrong use."""
 
@@ -32,7 +32,7 @@ def parse_arguments():
     )
     parser.add_argument(
         "--weir",
-        default=os.path.join(ROOT, "build", "weir"),
+        default=os.path.join(ROOT, "build", "collector", "weir"),
         help="the program (default: %(default)s)",
     )
     parser.add_argument(

@@ -168,6 +168,7 @@ def truth_tables():
             [HOUSE, 0, "eth", 6, CLIENT, 40001, WEB, 80, 1, 83, 0, 0, 0, 0],
             [HOUSE, 0, "eth", 17, CLIENT, 7000, SERVER, 7001, 2, 112, 0, 0, 1, 0],
             [HOUSE, 1, "eth/ip/gre", 6, "10.9.9.9", 1, "10.9.9.8", 2, 1, 40, 0, 0, 0, 0],
+            [HOUSE, 1, "eth/ip/gre", 6, CLIENT, 40001, WEB, 80, 1, 83, 0, 0, 0, 0],
             [PPP, 0, "ppp", 6, CLIENT, 1, SERVER, 2, 2, 80, 0, 0, 0, 0],
         ],
         "ndpi": [
@@ -219,6 +220,7 @@ def truth_tables():
                 "0.100000000",
             ],
             [HOUSE, CLIENT, 40001, WEB, 80, 0, 0, "none", "", "", ""],
+            [HOUSE, CLIENT, 40001, WEB, 80, 1, 1, "complete", "", "0.000000000", "0.000000000"],
         ],
         "bindings": [
             [HOUSE, CLIENT_MAC, CLIENT, "arp"],
@@ -413,6 +415,7 @@ exit "$status"
             r"names +1  no name",
             r"rtt +1  truth contradicts itself",
             r"rtt +1  handshake not complete",
+            r"rtt +1  both in a tunnel and outside",
             r"bindings +1  in a tunnel",
         ):
             self.assertRegex(output, rule)

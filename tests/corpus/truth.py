@@ -72,6 +72,10 @@ class Capture:
         rows = [row for row in self.rows["flows"] if row["depth"] == "0"]
         return {row_key(row) for row in rows if outer_flow_rule(row) is None}
 
+    @cached_property
+    def inner_keys(self):
+        return {row_key(row) for row in self.rows["flows"] if row["depth"] != "0"}
+
     def left_out(self):
         """The rule that leaves the whole capture out of a comparison of contents, or None."""
         if self.refused:
