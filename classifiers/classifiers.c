@@ -2,7 +2,7 @@
 #include "core/classify/classifier.h"
 
 extern const struct classifier_ops arp_classifier_ops, dhcp_classifier_ops, dns_classifier_ops,
-	http_classifier_ops, ndp_classifier_ops, tls_hello_classifier_ops;
+	http_classifier_ops, ndp_classifier_ops, ndpi_classifier_ops, tls_hello_classifier_ops;
 
 const struct classifier_ops *const classifiers[] = {
 	&arp_classifier_ops,
@@ -11,5 +11,6 @@ const struct classifier_ops *const classifiers[] = {
 	&dns_classifier_ops,
 	&tls_hello_classifier_ops,
 	&http_classifier_ops,
+	&ndpi_classifier_ops,
 	NULL,
 };

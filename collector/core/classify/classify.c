@@ -281,12 +281,14 @@ static void opening_track(struct flow *flow, const struct packet *p)
 	unsigned end = p->bits & PACKET_REVERSE ? 1 : 0;
 	uint8_t handshake = p->tcp_flags & (TCP_SYN | TCP_ACK);
 
-	if (handshake == TCP_SYN && flow->opening == 0)
+	if (handshake == TCP_SYN) { // the first, or one that begins anew
 		flow->opening = OPENING_SYN;
-	else if (handshake == (TCP_SYN | TCP_ACK) && flow->opening == OPENING_SYN)
+		flow->opening_seq[0] = flow->opening_seq[1] = 0;
+	} else if (handshake == (TCP_SYN | TCP_ACK) && flow->opening == OPENING_SYN) {
 		flow->opening |= OPENING_SYN_ACK;
-	else if (handshake == TCP_ACK && flow->opening == (OPENING_SYN | OPENING_SYN_ACK))
+	} else if (handshake == TCP_ACK && flow->opening == (OPENING_SYN | OPENING_SYN_ACK)) {
 		flow->opening |= OPENING_ACK;
+	}
 	if ((flow->opening_seq[0] == 0 || flow->opening_seq[1] == 0) && p->tcp_flags & TCP_ACK) {
 		flow->opening_seq[end] = seq + (p->tcp_flags & TCP_SYN ? 1 : 0);
 		if (flow->packets_before_payload > 0)
