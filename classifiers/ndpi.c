@@ -112,6 +112,7 @@ fail:
 struct tcp_head {
 	uint16_t source, dest;
 	uint32_t seq, ack;
+	uint8_t len; // octets
 };
 
 static struct tcp_head tcp_head_read(const struct packet *p)
@@ -124,6 +125,7 @@ static struct tcp_head tcp_head_read(const struct packet *p)
 		.dest = cursor_u16(&c),
 		.seq = cursor_u32(&c),
 		.ack = cursor_u32(&c),
+		.len = (uint8_t)((cursor_u8(&c) >> 4) * 4),
 	};
 }
 
@@ -183,6 +185,8 @@ static bool ndpi_classifier_bare(void *object, void *object_state, const struct 
 	struct ndpi_state *state = object_state;
 	struct tcp_head head = tcp_head_read(p);
 
+	if (head.len != p->l4_header_len) // a wrong length, of which nDPI makes payload
+		return true;
 	if (state == NULL) {
 		if (!(p->bits & PACKET_NEW_FLOW))
 			return false;
@@ -293,9 +297,7 @@ static enum classify_next ndpi_classifier_inspect(void *object, void *object_sta
 
 	if (p->bits & PACKET_LATER)
 		return CLASSIFY_ENOUGH;
-	if (p->bits & PACKET_SNAPPED) // nDPI reads whole packets only
-		return CLASSIFY_MORE;
-	if (flow->num_processed_pkts == 0 && view->bare_packets > 0 && p->payload_len > 0)
+	if (flow->num_processed_pkts == 0 && view->bare_packets > 0)
 		opening_write(flow, view);
 	arena_now = &self->arena;
 	self->arena.full = false;
@@ -357,7 +359,8 @@ static void ndpi_classifier_finish(
 	uint8_t guessed;
 
 	arena_now = &self->arena;
-	if (!state->given_up && state->last.app_protocol == NDPI_PROTOCOL_UNKNOWN)
+	if (!state->given_up && state->flow.init_finished &&
+		state->last.app_protocol == NDPI_PROTOCOL_UNKNOWN)
 		state->last = ndpi_detection_giveup(self->module, &state->flow, 0, &guessed);
 	ndpi_free_flow_data(&state->flow);
 	arena_now = NULL;
@@ -377,6 +380,7 @@ const struct classifier_ops ndpi_classifier_ops = {
 	.name = "ndpi",
 	.wants = WANTS_TCP_PAYLOAD | WANTS_TCP_BARE | WANTS_UDP_PAYLOAD | WANTS_OTHER,
 	.verdicts = true,
+	.whole_packets = true,
 	.packets_max = PACKETS_MAX,
 	.flow_state_size = sizeof(struct ndpi_state),
 	.open = ndpi_classifier_open,

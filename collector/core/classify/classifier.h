@@ -25,8 +25,14 @@ enum classifier_wants {
 	WANTS_NDP = 1 << 7, // consumed packets: no flow
 };
 
-// The handshake as far as it came in order (RFC 9293 section 3.5).
-enum opening { OPENING_SYN = 1 << 0, OPENING_SYN_ACK = 1 << 1, OPENING_ACK = 1 << 2 };
+// The handshake as far as it came in order (RFC 9293 section 3.5), before the first whole packet
+// with payload.
+enum opening {
+	OPENING_SYN = 1 << 0,
+	OPENING_SYN_ACK = 1 << 1,
+	OPENING_ACK = 1 << 2,
+	OPENING_OVER = 1 << 3,
+};
 
 enum classify_next { CLASSIFY_MORE, CLASSIFY_ENOUGH };
 
@@ -75,6 +81,7 @@ struct classifier_ops {
 	uint32_t wants; // enum classifier_wants
 	bool verdicts; // nDPI: its limits stand in the settings, which may leave it out; excluded
 		       // flows and those without a verdict are counted for it
+	bool whole_packets; // shown none that the snap length has cut
 	uint16_t packets_max; // shown at most so many packets of a flow; 0: no limit
 	uint32_t flow_state_size; // zeroed state per flow, from a pool, at the first packet shown;
 				  // 0: none

@@ -24,6 +24,7 @@ struct classify {
 	uint32_t count;
 	// Bit i: instances[i] wants it.
 	uint16_t tcp, tcp_bare, udp, other, dns, dhcp, arp, ndp;
+	uint16_t whole; // bit i: instances[i] reads whole packets only
 	struct findings_pool findings;
 	struct counters *counters;
 	const struct excluded *excluded;
@@ -104,6 +105,9 @@ int classify_new(
 	c->dhcp = wanting(c, WANTS_DHCP);
 	c->arp = wanting(c, WANTS_ARP);
 	c->ndp = wanting(c, WANTS_NDP);
+	for (uint32_t i = 0; i < c->count; i++)
+		if (c->instances[i].ops->whole_packets)
+			c->whole = (uint16_t)(c->whole | 1u << i);
 	*ret = c;
 	return 0;
 fail:
@@ -300,36 +304,42 @@ static void opening_track(struct flow *flow, const struct packet *p)
 		flow->packets_before_payload++;
 }
 
-// Who of those that watch asks for this segment without data.
-static uint16_t who_wants_bare(struct classify *c, struct flow *flow, const struct packet *p)
+// Who of these asks for this segment without data.
+static uint16_t who_wants_bare(
+	struct classify *c, uint16_t mask, struct flow *flow, const struct packet *p)
 {
-	uint16_t mask = 0;
+	uint16_t wanted = 0;
 
-	for (uint16_t m = flow->watching & c->tcp_bare; m != 0; m &= (uint16_t)(m - 1)) {
-		unsigned bit = (unsigned)__builtin_ctz(m);
+	for (mask &= c->tcp_bare; mask != 0; mask &= (uint16_t)(mask - 1)) {
+		unsigned bit = (unsigned)__builtin_ctz(mask);
 		struct instance *in = &c->instances[bit];
 
 		if (in->ops->bare(in->self, state_of(in, flow), p))
-			mask = (uint16_t)(mask | 1u << bit);
+			wanted = (uint16_t)(wanted | 1u << bit);
 	}
-	return mask;
+	return wanted;
 }
 
 static void watch(
 	struct classify *c, const struct packet *p, struct flow *flow, struct event_ring *events)
 {
 	uint16_t mask = flow->watching;
+	bool bare = p->payload_len == 0 && p->ip_proto == IP_PROTO_TCP && !(p->bits & PACKET_LATER);
 
-	if (p->payload_len == 0 && flow->key.ip_proto == IP_PROTO_TCP &&
-		!(p->bits & PACKET_LATER)) {
-		mask = who_wants_bare(c, flow, p);
-		if (flow->payload_packets == 0)
-			opening_track(flow, p);
-	} else if (flow->payload_packets < UINT16_MAX) {
+	if (p->bits & PACKET_SNAPPED)
+		mask &= (uint16_t)~c->whole;
+	if (bare)
+		mask = who_wants_bare(c, mask, flow, p);
+	else if (flow->payload_packets < UINT16_MAX)
 		flow->payload_packets++;
-	}
 	if (mask != 0)
 		show(c, mask, p, flow, events);
+	if (p->bits & PACKET_SNAPPED || flow->opening & OPENING_OVER)
+		return;
+	if (bare)
+		opening_track(flow, p);
+	else
+		flow->opening |= OPENING_OVER;
 }
 
 static void show_consumed(
