@@ -4,7 +4,6 @@
 // seeds).
 //
 // Flows come from a plain list here, so that only classification is compared.
-#include "classifiers/classifiers.h"
 #include "core/classify/classify.h"
 #include "core/packet/decode.h"
 
@@ -71,6 +70,7 @@ void flow_table_done(struct flow_table *, struct flow *)
 		event_ring_pop(&world.ring);
 }
 
+extern const struct classifier_ops ndpi_classifier_ops;
 static const struct classifier_ops *const only_ndpi[] = {&ndpi_classifier_ops, NULL};
 
 static void world_open(void)
