@@ -6,6 +6,7 @@
 // latency runs from the first, and it counts once; likewise the same answer again counts once. An
 // answer to a question not seen makes an entry without latency.
 #include "dns_name.h"
+#include "tcp_seq.h"
 
 #include "core/base/cursor.h"
 #include "core/classify/classifier.h"
@@ -30,7 +31,7 @@ enum {
 	NAMES_SIZE = 448, // octets of their names; the oldest gives way
 	ANSWERED_MAX = 4, // last answers remembered, to know one that comes again
 	NOISE_MAX = 8, // messages in a row that are none, before a flow is given up
-	TCP_MESSAGES_MAX = 16, // of one segment
+	TCP_MESSAGES_MAX = 32, // of one segment
 };
 #define GIVE_UP_NS (10 * NS_PER_S)
 
@@ -70,6 +71,7 @@ struct message {
 	bool cut; // not all of it is there
 	uint16_t id, flags;
 	uint16_t questions, answers;
+	uint32_t records; // of all three sections
 	const struct packet *packet;
 	const struct flow_view *view;
 	struct dns_flow *flow;
@@ -206,6 +208,11 @@ struct record {
 	struct cursor data;
 };
 
+static unsigned opcode_of(const struct message *m)
+{
+	return m->flags >> OPCODE_SHIFT & OPCODE_MASK;
+}
+
 // One resource record (RFC 1035 section 4.1.3). False: cut or broken.
 static bool read_record(struct message *m, struct dns_name *owner, struct record *ret)
 {
@@ -278,49 +285,53 @@ static bool read_question(struct message *m, struct question *ret)
 	return class_is_known(cursor_u16(&m->c)) && ret->type != 0 && !m->c.bad;
 }
 
-// The header, and whether what it says can be true. `ret_other`: DNS, but not of queries.
-static bool read_head(struct message *m, size_t wire_len, bool *ret_other)
+// False: cut, or not a header that can be DNS.
+static bool read_head(struct message *m)
 {
 	m->id = cursor_u16(&m->c);
 	m->flags = cursor_u16(&m->c);
 	m->questions = cursor_u16(&m->c);
 	m->answers = cursor_u16(&m->c);
-	uint32_t records = (uint32_t)m->answers + cursor_u16(&m->c);
-	records += cursor_u16(&m->c);
-	unsigned opcode = m->flags >> OPCODE_SHIFT & OPCODE_MASK;
+	m->records = (uint32_t)m->answers + cursor_u16(&m->c);
+	m->records += cursor_u16(&m->c);
+	return !m->c.bad && opcode_of(m) <= OPCODE_MAX && m->questions <= QUESTIONS_MAX;
+}
 
-	if (m->c.bad || opcode > OPCODE_MAX || m->questions > QUESTIONS_MAX)
-		return false;
-	*ret_other = opcode != OPCODE_QUERY;
-	if (*ret_other)
-		return true;
+// Whether what the header says can be true of a message of `wire_len` octets.
+static bool head_is_sound(const struct message *m, size_t wire_len)
+{
 	// What a server left out of a truncated message, it may still have counted.
 	if ((m->flags & FLAG_TRUNCATED) == 0 &&
-		HEAD_SIZE + m->questions * QUESTION_MIN + records * RECORD_MIN > wire_len)
+		HEAD_SIZE + m->questions * QUESTION_MIN + m->records * RECORD_MIN > wire_len)
 		return false;
 	if ((m->flags & FLAG_RESPONSE) != 0)
 		return true;
 	return m->questions > 0 && m->answers == 0 && (m->flags & RCODE_MASK) == 0;
 }
 
-// False: this is no DNS message, or a broken one; what could be read is reported all the same.
+// False: this is no DNS message, or one that lies; questions that could be read are used all the
+// same, answers are not.
 static bool take_message(struct message *m, size_t wire_len)
 {
-	bool other;
 	struct question q;
 
-	if (!read_head(m, wire_len, &other))
+	if (!read_head(m))
 		return m->cut && m->c.bad;
-	if (other)
+	if (opcode_of(m) != OPCODE_QUERY) {
+		m->flow->noise = 0;
 		return true;
+	}
 	for (uint32_t i = 0; i < m->questions; i++) {
 		if (!read_question(m, &q))
 			return m->cut && m->c.bad;
+		m->flow->noise = 0;
 		if ((m->flags & FLAG_RESPONSE) == 0)
 			take_query(m, &q);
 		else
 			take_response(m, &q);
 	}
+	if (!head_is_sound(m, wire_len))
+		return false;
 	if (m->questions != 1 || m->answers == 0 || (m->flags & RCODE_MASK) != 0)
 		return true;
 	return take_addresses(m, &q);
@@ -331,12 +342,9 @@ static void inspect_message(struct message *m, struct cursor bytes, size_t wire_
 {
 	m->all = m->c = bytes;
 	m->cut = bytes.left < wire_len;
-	if (take_message(m, wire_len)) {
-		m->flow->noise = 0;
-		return;
-	}
-	m->flow->noise++;
-	report_malformed(m->report);
+	m->flow->noise++; // taken back where it turns out to be DNS
+	if (!take_message(m, wire_len))
+		report_malformed(m->report);
 }
 
 // TCP: each message stands behind its length (RFC 1035 section 4.2.2). The flow knows for each end
@@ -344,13 +352,11 @@ static void inspect_message(struct message *m, struct cursor bytes, size_t wire_
 // whose beginning was in an earlier segment, is passed over.
 static void inspect_segment(struct message *m, struct cursor payload)
 {
-	struct cursor tcp = cursor_of(m->packet->data, m->packet->cap_len);
 	uint32_t *next = &m->flow->next_seq[m->view->from];
 	uint16_t *length = &m->flow->length[m->view->from];
 	bool *known = &m->flow->seq_known[m->view->from];
 
-	cursor_skip(&tcp, (size_t)m->packet->l4_offset + 4);
-	uint32_t seq = cursor_u32(&tcp);
+	uint32_t seq = tcp_seq_of(m->packet);
 	uint32_t end = seq + m->packet->payload_len;
 	if (*known && (int32_t)(end - *next) <= 0)
 		return;

@@ -1,6 +1,10 @@
 // HTTP/1 heads (RFC 9112): of the flow's first request the method, the server asked for and the
-// User-Agent; of its first final response the status. A head that goes on in the next segment
-// gives what its whole lines say. Any TCP port.
+// User-Agent; of its first final response the status. Any TCP port.
+//
+// Nothing is buffered: a head that goes on in further segments is followed as long as they come in
+// order, and each line counts that is whole in one segment.
+#include "tcp_seq.h"
+
 #include "core/base/cursor.h"
 #include "core/classify/classifier.h"
 
@@ -9,8 +13,8 @@
 
 enum {
 	SEGMENTS_MAX = 64, // a long upload comes before its response
-	MISSES_MAX = 3, // segments of one end that begin no head, before it is given up
-	MISSES_JOINED_MAX = 12, // the same for a flow joined in the middle of a body
+	MISSES_MAX = 7, // segments that begin no head, before a flow is given up: SOCKS has six
+	MISSES_JOINED_MAX = 12, // the same for a flow joined in the middle, maybe of a body
 	LINES_MAX = 128, // header lines looked at
 	HOST_MAX = 255,
 	METHOD_MAX = 16,
@@ -18,20 +22,27 @@ enum {
 enum { ENDS_HEAD = 9 }; // " HTTP/1.x"
 enum { INTERIM_MIN = 100, SWITCHING_PROTOCOLS = 101, INTERIM_MAX = 199 };
 
+// Where the flow's first request head is.
+enum phase {
+	PHASE_NONE, // no request yet
+	PHASE_TARGET, // within its first line, behind the method
+	PHASE_FIELDS, // at the beginning of a header line
+	PHASE_LINE, // within a header line whose beginning was in an earlier segment
+	PHASE_PAST, // behind it, or nothing more to find
+};
+
 struct http_flow {
-	uint8_t misses[2]; // by end
+	uint32_t next_seq; // of the asker, while the head lasts
+	uint8_t phase; // enum phase
+	uint8_t method; // index in methods[]
 	uint8_t asker; // end that sent the request
-	bool request, status; // reported
+	uint8_t misses; // segments that began no head
+	bool request, host, agent, status; // reported, or past
 };
 
 struct span {
 	const uint8_t *at;
 	size_t len;
-};
-
-struct head {
-	struct span method, target, host, user_agent;
-	uint8_t unfolded[FINDING_TEXT_MAX]; // of a User-Agent that goes on in further lines
 };
 
 // RFC 9110 section 9.3, RFC 5789, WebDAV (RFC 4918, 3253, 3744, 5323), UPnP and Windows' own.
@@ -116,43 +127,31 @@ static bool take_line(struct cursor *c, struct span *ret)
 	return true;
 }
 
-static bool is_method(struct span token)
+// Takes the method and the space behind it. False: no method.
+static bool take_method(struct cursor *c, uint8_t *ret_method)
 {
+	if (c->left == 0 || c->at[0] < 'A' || c->at[0] > 'Z')
+		return false;
+	const uint8_t *space = memchr(c->at, ' ', MIN(c->left, (size_t)METHOD_MAX));
+	if (space == NULL)
+		return false;
+	size_t len = (size_t)(space - c->at);
 	for (size_t i = 0; i < ARRAY_COUNT(methods); i++) {
-		if (strlen(methods[i]) == token.len && memcmp(methods[i], token.at, token.len) == 0)
+		if (strlen(methods[i]) == len && memcmp(methods[i], c->at, len) == 0) {
+			*ret_method = (uint8_t)i;
+			cursor_skip(c, len + 1);
 			return true;
+		}
 	}
 	return false;
 }
 
 static bool ends_request_line(struct span line)
 {
-	if (line.len <= ENDS_HEAD)
+	if (line.len < ENDS_HEAD)
 		return false;
 	const uint8_t *tail = line.at + line.len - ENDS_HEAD;
 	return memcmp(tail, " HTTP/1.", ENDS_HEAD - 1) == 0 && is_digit(tail[ENDS_HEAD - 1]);
-}
-
-// method SP target SP HTTP/1.x (RFC 9112 section 3). True: this is a request.
-static bool read_request_line(struct head *head, struct cursor *c)
-{
-	// A server should overlook empty lines before it (section 2.2).
-	while (c->left > 0 && (c->at[0] == '\r' || c->at[0] == '\n'))
-		cursor_skip(c, 1);
-	if (c->left == 0 || c->at[0] < 'A' || c->at[0] > 'Z')
-		return false;
-	const uint8_t *space = memchr(c->at, ' ', MIN(c->left, (size_t)METHOD_MAX));
-	if (space == NULL)
-		return false;
-	head->method = (struct span){c->at, (size_t)(space - c->at)};
-	struct span line;
-	if (!is_method(head->method) || !take_line(c, &line) || !ends_request_line(line))
-		return false;
-	size_t from = head->method.len + 1;
-	if (line.len < from + ENDS_HEAD)
-		return false;
-	head->target = trim((struct span){line.at + from, line.len - ENDS_HEAD - from});
-	return head->target.len > 0;
 }
 
 static bool named(struct span field, const char *name)
@@ -162,55 +161,31 @@ static bool named(struct span field, const char *name)
 }
 
 // Continuation lines (obs-fold, RFC 9112 section 5.2) stand for one space each.
-static struct span unfold(struct head *head, struct span value, struct cursor *c)
+static struct span unfold(uint8_t out[FINDING_TEXT_MAX], struct span value, struct cursor *c)
 {
 	struct span line;
 
 	if (c->left == 0 || !is_space(c->at[0]))
 		return value;
-	size_t len = MIN(value.len, sizeof(head->unfolded));
-	memcpy(head->unfolded, value.at, len);
+	size_t len = MIN(value.len, (size_t)FINDING_TEXT_MAX);
+	memcpy(out, value.at, len);
 	while (c->left > 0 && is_space(c->at[0]) && take_line(c, &line)) {
 		line = trim(line);
-		if (len == sizeof(head->unfolded) || line.len == 0)
+		if (len == FINDING_TEXT_MAX || line.len == 0)
 			continue;
-		head->unfolded[len++] = ' ';
-		size_t fits = MIN(line.len, sizeof(head->unfolded) - len);
-		memcpy(head->unfolded + len, line.at, fits);
+		out[len++] = ' ';
+		size_t fits = MIN(line.len, FINDING_TEXT_MAX - len);
+		memcpy(out + len, line.at, fits);
 		len += fits;
 	}
-	return (struct span){head->unfolded, len};
+	return (struct span){out, len};
 }
 
-// Header lines up to the empty one, the segment's end, or until both are found; the first of each
-// name counts.
-static void read_fields(struct head *head, struct cursor *c)
+// The authority in the request's target, which counts more than Host (RFC 9112 section 3.2): all of
+// CONNECT's, that of an absolute one; nothing in "/path".
+static struct span authority_of(const char *method, struct span t)
 {
-	struct span line;
-
-	for (int lines = 0; lines < LINES_MAX && take_line(c, &line) && line.len > 0; lines++) {
-		const uint8_t *colon = memchr(line.at, ':', line.len);
-		if (colon == NULL)
-			continue;
-		struct span name = trim((struct span){line.at, (size_t)(colon - line.at)});
-		struct span value =
-			trim((struct span){colon + 1, line.len - (size_t)(colon - line.at) - 1});
-		if (head->host.at == NULL && named(name, "Host"))
-			head->host = value;
-		else if (head->user_agent.at == NULL && named(name, "User-Agent"))
-			head->user_agent = unfold(head, value, c);
-		if (head->host.at != NULL && head->user_agent.at != NULL)
-			return;
-	}
-}
-
-// The authority that the request is for (RFC 9112 section 3.2): CONNECT's target, or the one in an
-// absolute target, which counts more than Host (section 3.2.2), or Host.
-static struct span authority_of(const struct head *head)
-{
-	struct span t = head->target;
-
-	if (named(head->method, "CONNECT"))
+	if (strcmp(method, "CONNECT") == 0)
 		return t;
 	size_t scheme_len = 0;
 	if (t.len > 7 && strncasecmp((const char *)t.at, "http://", 7) == 0)
@@ -218,7 +193,7 @@ static struct span authority_of(const struct head *head)
 	else if (t.len > 8 && strncasecmp((const char *)t.at, "https://", 8) == 0)
 		scheme_len = 8;
 	if (scheme_len == 0)
-		return head->host;
+		return (struct span){0};
 	t.at += scheme_len;
 	t.len -= scheme_len;
 	for (size_t i = 0; i < t.len; i++) {
@@ -264,21 +239,110 @@ static bool host_is_sound(struct span host)
 	return true;
 }
 
-static void say_request(struct report *report, const struct head *head)
+static void say_server(struct http_flow *flow, struct span authority, struct report *report)
 {
-	report_text(report, FINDING_HTTP_METHOD, 0, head->method.at, head->method.len);
-	struct span authority = authority_of(head);
-	if (authority.len > 0) {
-		struct span host = host_of(authority);
-		if (host_is_sound(host))
-			report_text(report, FINDING_SERVER_NAME, NAME_HTTP, host.at, host.len);
-		else
-			report_malformed(report);
+	flow->host = true;
+	if (authority.len == 0)
+		return;
+	struct span host = host_of(authority);
+	if (host_is_sound(host))
+		report_text(report, FINDING_SERVER_NAME, NAME_HTTP, host.at, host.len);
+	else
+		report_malformed(report);
+}
+
+static void read_field(
+	struct http_flow *flow, struct span line, struct cursor *c, struct report *report)
+{
+	uint8_t unfolded[FINDING_TEXT_MAX];
+	const uint8_t *colon = memchr(line.at, ':', line.len);
+
+	if (colon == NULL)
+		return;
+	struct span name = trim((struct span){line.at, (size_t)(colon - line.at)});
+	struct span value = {colon + 1, line.len - (size_t)(colon - line.at) - 1};
+	if (!flow->host && named(name, "Host")) {
+		say_server(flow, trim(value), report);
+	} else if (!flow->agent && named(name, "User-Agent")) {
+		flow->agent = true;
+		value = unfold(unfolded, trim(value), c);
+		if (value.len > 0)
+			report_text(report, FINDING_USER_AGENT, 0, value.at,
+				MIN(value.len, (size_t)FINDING_TEXT_MAX));
 	}
-	struct span agent = head->user_agent;
-	if (agent.len > 0)
-		report_text(report, FINDING_USER_AGENT, 0, agent.at,
-			MIN(agent.len, (size_t)FINDING_TEXT_MAX));
+}
+
+// Header lines up to the empty one, or the segment's end, or until both are found; the first of
+// each name counts.
+static void read_fields(struct http_flow *flow, struct cursor *c, struct report *report)
+{
+	struct span line;
+
+	flow->phase = PHASE_PAST;
+	for (int lines = 0; lines < LINES_MAX && !(flow->host && flow->agent); lines++) {
+		if (!take_line(c, &line)) {
+			flow->phase = c->left > 0 ? PHASE_LINE : PHASE_FIELDS;
+			return;
+		}
+		if (line.len == 0)
+			return;
+		read_field(flow, line, c, report);
+	}
+}
+
+// The rest of the request line, method SP target SP HTTP/1.x (RFC 9112 section 3), and what follows
+// it. `whole`: the target begins here. False: this is no request.
+static bool read_target(struct http_flow *flow, struct cursor *c, bool whole, struct report *report)
+{
+	const char *method = methods[flow->method];
+	struct span line;
+
+	if (!take_line(c, &line)) {
+		// Only "/path" may go on in the next segment: an authority must be in one.
+		flow->phase = PHASE_TARGET;
+		return !whole || c->left == 0 || c->at[0] == '/' || c->at[0] == '*';
+	}
+	flow->phase = PHASE_PAST;
+	if (!ends_request_line(line))
+		return false;
+	flow->request = true;
+	report_text(report, FINDING_HTTP_METHOD, 0, (const uint8_t *)method, strlen(method));
+	if (whole) {
+		struct span target = trim((struct span){line.at, line.len - ENDS_HEAD});
+		struct span authority = authority_of(method, target);
+		if (authority.len > 0)
+			say_server(flow, authority, report);
+	}
+	read_fields(flow, c, report);
+	return true;
+}
+
+static bool begin_request(struct http_flow *flow, struct cursor *c, struct report *report)
+{
+	// A server should overlook empty lines before it (RFC 9112 section 2.2).
+	while (c->left > 0 && (c->at[0] == '\r' || c->at[0] == '\n'))
+		cursor_skip(c, 1);
+	if (!take_method(c, &flow->method) || !read_target(flow, c, true, report)) {
+		flow->phase = PHASE_NONE;
+		return false;
+	}
+	return true;
+}
+
+// A further segment of the head. False: it is not what it seemed.
+static bool continue_request(struct http_flow *flow, struct cursor *c, struct report *report)
+{
+	struct span line;
+
+	if (flow->phase == PHASE_TARGET && !read_target(flow, c, false, report)) {
+		flow->phase = PHASE_PAST;
+		return false;
+	}
+	if (flow->phase == PHASE_LINE && take_line(c, &line))
+		flow->phase = PHASE_FIELDS;
+	if (flow->phase == PHASE_FIELDS)
+		read_fields(flow, c, report);
+	return true;
 }
 
 // HTTP/1.x SP status (RFC 9112 section 4). 0: no status line.
@@ -313,31 +377,43 @@ static unsigned final_status(struct cursor c)
 	}
 }
 
-static bool inspect_request(struct cursor c, struct report *report)
+// A segment of the asker, or of whoever may be one. False: it belongs to no head.
+static bool inspect_request(struct http_flow *flow, struct cursor c, const struct packet *packet,
+	const struct flow_view *view, struct report *report)
 {
-	struct head head;
+	uint32_t seq = tcp_seq_of(packet);
+	bool sound;
 
-	head.host.at = head.user_agent.at = NULL;
-	head.host.len = head.user_agent.len = 0;
-	if (!read_request_line(&head, &c))
+	if (flow->phase == PHASE_PAST)
 		return false;
-	read_fields(&head, &c);
-	say_request(report, &head);
-	return true;
+	if (flow->phase == PHASE_NONE) {
+		flow->asker = view->from;
+		sound = begin_request(flow, &c, report);
+	} else if (flow->asker != view->from) {
+		return false;
+	} else if (seq != flow->next_seq) {
+		// Seen before; or behind a gap, where no line's beginning can be known.
+		if ((int32_t)(seq - flow->next_seq) > 0)
+			flow->phase = PHASE_PAST;
+		return true;
+	} else {
+		sound = continue_request(flow, &c, report);
+	}
+	flow->next_seq = seq + packet->payload_len;
+	return sound;
 }
 
 // A segment that begins no head: is there still something to wait for?
-static enum classify_next judge_miss(struct http_flow *flow, const struct flow_view *view)
+static enum classify_next judge_miss(
+	struct http_flow *flow, const struct flow_view *view, const uint8_t *payload, uint32_t len)
 {
 	if (flow->request && view->from == flow->asker)
 		return CLASSIFY_MORE; // its body
-	uint8_t *misses = flow->misses;
-	misses[view->from]++;
 	bool whole = (view->first_flags & TCP_SYN) != 0;
-	if (misses[view->from] >= (whole ? MISSES_MAX : MISSES_JOINED_MAX))
-		return CLASSIFY_ENOUGH;
-	// Both ends of a flow seen from its beginning talk something else.
-	return whole && misses[0] > 0 && misses[1] > 0 ? CLASSIFY_ENOUGH : CLASSIFY_MORE;
+	bool tls = len > 2 && payload[0] == 0x16 && payload[1] == 3;
+	flow->misses++;
+	return tls || flow->misses >= (whole ? MISSES_MAX : MISSES_JOINED_MAX) ? CLASSIFY_ENOUGH
+									       : CLASSIFY_MORE;
 }
 
 static enum classify_next http_inspect(void *, void *state, const struct packet *packet,
@@ -346,20 +422,18 @@ static enum classify_next http_inspect(void *, void *state, const struct packet 
 	struct http_flow *flow = state;
 	uint32_t len;
 	const uint8_t *payload = packet_payload(packet, &len);
+	struct cursor c = cursor_of(payload, len);
 
 	if (len == 0)
 		return CLASSIFY_MORE;
 	if (!flow->status && read_status(payload, len) != 0) {
-		unsigned status = final_status(cursor_of(payload, len));
+		unsigned status = final_status(c);
 		if (status == 0)
 			return CLASSIFY_MORE; // interim only
 		report_number(report, FINDING_HTTP_STATUS, status);
 		flow->status = true;
-	} else if (!flow->request && inspect_request(cursor_of(payload, len), report)) {
-		flow->request = true;
-		flow->asker = view->from;
-	} else {
-		return judge_miss(flow, view);
+	} else if (!inspect_request(flow, c, packet, view, report)) {
+		return judge_miss(flow, view, payload, len);
 	}
 	return flow->request && flow->status ? CLASSIFY_ENOUGH : CLASSIFY_MORE;
 }
