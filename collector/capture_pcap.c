@@ -85,7 +85,7 @@ static enum link_type link_type_of(int dlt)
 	}
 }
 
-__attribute__((format(printf, 3, 4))) static int fail(
+__attribute__((format(printf, 3, 4))) static int explain(
 	char error[CAPTURE_ERROR_SIZE], int err, const char *format, ...)
 {
 	va_list args;
@@ -120,7 +120,7 @@ static int open_file(struct capture *capture, const char *path, char error[CAPTU
 
 	if (strcmp(path, "-") == 0) {
 		if (isatty(STDIN_FILENO))
-			return fail(error, -EINVAL,
+			return explain(error, -EINVAL,
 				"standard input is a terminal: pipe a capture file into it");
 		// A descriptor of our own, which pcap_close() may close.
 		int fd = dup(STDIN_FILENO);
@@ -132,7 +132,7 @@ static int open_file(struct capture *capture, const char *path, char error[CAPTU
 	}
 	if (file == NULL) {
 		int err = errno;
-		return fail(error, -err, "cannot open capture file \"%s\": %s", file_title(path),
+		return explain(error, -err, "cannot open capture file \"%s\": %s", file_title(path),
 			strerror(err));
 	}
 	capture->file_buffer = malloc(FILE_BUFFER_SIZE);
@@ -142,7 +142,7 @@ static int open_file(struct capture *capture, const char *path, char error[CAPTU
 		pcap_fopen_offline_with_tstamp_precision(file, PCAP_TSTAMP_PRECISION_NANO, why);
 	if (capture->pcap == NULL) {
 		fclose(file);
-		return fail(error, -EBADMSG, "\"%s\" is not a capture file that can be read: %s",
+		return explain(error, -EBADMSG, "\"%s\" is not a capture file that can be read: %s",
 			file_title(path), why);
 	}
 	return 0;
@@ -199,18 +199,18 @@ static int activate(struct capture *capture, const struct capture_config *config
 	switch (err) {
 	case PCAP_ERROR_PERM_DENIED:
 	case PCAP_ERROR_PROMISC_PERM_DENIED:
-		return fail(error, -EPERM,
+		return explain(error, -EPERM,
 			"no permission to capture on \"%s\": run as root or with CAP_NET_RAW",
 			config->interface);
 	case PCAP_ERROR_NO_SUCH_DEVICE:
-		return fail(error, -ENODEV, "there is no interface \"%s\": see `ip link`",
+		return explain(error, -ENODEV, "there is no interface \"%s\": see `ip link`",
 			config->interface);
 	case PCAP_ERROR_IFACE_NOT_UP:
-		return fail(error, -ENETDOWN,
+		return explain(error, -ENETDOWN,
 			"interface \"%s\" is down: set it up first (`ip link set %s up`)",
 			config->interface, config->interface);
 	default:
-		return fail(error, -EIO, "cannot capture on \"%s\": %s", config->interface,
+		return explain(error, -EIO, "cannot capture on \"%s\": %s", config->interface,
 			*pcap_geterr(pcap) != '\0' ? pcap_geterr(pcap) : pcap_statustostr(err));
 	}
 }
@@ -223,20 +223,21 @@ static int open_live(struct capture *capture, const struct capture_config *confi
 	capture->poll_ms = MAX(config->poll_ms, 1u);
 	capture->pcap = pcap_create(config->interface, why);
 	if (capture->pcap == NULL)
-		return fail(error, -ENODEV, "cannot capture on \"%s\": %s", config->interface, why);
+		return explain(
+			error, -ENODEV, "cannot capture on \"%s\": %s", config->interface, why);
 	int err = activate(capture, config, error);
 	if (err)
 		return err;
 	if (pcap_setnonblock(capture->pcap, 1, why) != 0)
-		return fail(error, -EIO, "cannot capture on \"%s\": %s", config->interface, why);
+		return explain(error, -EIO, "cannot capture on \"%s\": %s", config->interface, why);
 	if (link_type_of(pcap_datalink(capture->pcap)) == LINK_OTHER)
-		return fail(error, -EPFNOSUPPORT,
+		return explain(error, -EPFNOSUPPORT,
 			"interface \"%s\" has a link type that is not understood (%s)",
 			config->interface,
 			pcap_datalink_val_to_description_or_dlt(pcap_datalink(capture->pcap)));
 	capture->fd = pcap_get_selectable_fd(capture->pcap);
 	if (capture->fd < 0)
-		return fail(
+		return explain(
 			error, -EIO, "interface \"%s\" cannot be waited for", config->interface);
 	capture->watched = interface_up(capture);
 	capture->wall_offset_ns = wall_offset_ns();
@@ -251,13 +252,13 @@ static int set_filter(struct capture *capture, const char *filter, char error[CA
 	if (filter == NULL || *filter == '\0')
 		return 0;
 	if (pcap_compile(capture->pcap, &program, filter, 1, PCAP_NETMASK_UNKNOWN) != 0)
-		return fail(error, -EINVAL,
+		return explain(error, -EINVAL,
 			"the capture filter does not fit pcap-filter(7) or the link type: %s",
 			pcap_geterr(capture->pcap));
 	int err = pcap_setfilter(capture->pcap, &program);
 	pcap_freecode(&program);
 	if (err != 0)
-		return fail(error, -EINVAL, "the capture filter cannot be set: %s",
+		return explain(error, -EINVAL, "the capture filter cannot be set: %s",
 			pcap_geterr(capture->pcap));
 	return 0;
 }
@@ -268,19 +269,19 @@ static int capture_open(struct capture **ret, const struct capture_config *confi
 	const char *name = config->file != NULL ? file_title(config->file) : config->interface;
 
 	if (name == NULL || (config->file != NULL && config->interface != NULL))
-		return fail(error, -EINVAL, "give either a capture file or an interface");
+		return explain(error, -EINVAL, "give either a capture file or an interface");
 	if (queue != 0)
-		return fail(error, -EINVAL, "\"%s\" has one receive queue only", name);
+		return explain(error, -EINVAL, "\"%s\" has one receive queue only", name);
 	struct capture *capture = calloc(1, sizeof(*capture));
 	if (capture == NULL)
-		return fail(error, -ENOMEM, "no memory to open \"%s\"", name);
+		return explain(error, -ENOMEM, "no memory to open \"%s\"", name);
 	capture->fd = -1;
 	capture->iface = config->iface;
 	capture->name = strdup(name);
 	capture->frames = memory_reserve(FRAMES_SIZE);
 	int err;
 	if (capture->name == NULL || capture->frames == NULL)
-		err = fail(error, -ENOMEM, "no memory to open \"%s\"", name);
+		err = explain(error, -ENOMEM, "no memory to open \"%s\"", name);
 	else if (config->file != NULL)
 		err = open_file(capture, config->file, error);
 	else
@@ -384,11 +385,11 @@ static int receive_file(struct capture *capture, struct packet_batch *batch)
 	int status = dispatch(capture, batch);
 	set_time_file(capture, batch);
 	if (status < 0) {
-		capture->failed = fail(capture->error, -EBADMSG,
+		capture->failed = explain(capture->error, -EBADMSG,
 			"\"%s\" is damaged or cut after packet %llu: %s", capture->name,
 			(unsigned long long)capture->packets, pcap_geterr(capture->pcap));
 	} else if (batch->count == 0) {
-		capture->failed = fail(
+		capture->failed = explain(
 			capture->error, -ENODATA, "\"%s\" has been read to its end", capture->name);
 	}
 	return batch->count > 0 ? (int)batch->count : capture->failed;
@@ -431,11 +432,11 @@ static int receive_live(struct capture *capture, struct packet_batch *batch)
 	if (batch->count > 0) // an error comes again with the next call
 		return (int)batch->count;
 	if (capture->watched && !interface_up(capture))
-		return fail(capture->error, -ENETDOWN, "interface \"%s\" went down or away",
+		return explain(capture->error, -ENETDOWN, "interface \"%s\" went down or away",
 			capture->name);
 	if (status < 0)
-		return fail(capture->error, -EIO, "capture on \"%s\" broke off: %s", capture->name,
-			pcap_geterr(capture->pcap));
+		return explain(capture->error, -EIO, "capture on \"%s\" broke off: %s",
+			capture->name, pcap_geterr(capture->pcap));
 	return 0;
 }
 

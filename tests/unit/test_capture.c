@@ -1,0 +1,599 @@
+// Capture by libpcap: files of each format and byte order that the test writes itself, what is
+// damaged or refused, standard input, table time, and a live interface in a network namespace of
+// its own.
+//
+// The source is compiled in here so that its clock can be moved.
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static int64_t wall_moved_ns; // how far the test has set the wall clock
+
+static int moved_clock_gettime(clockid_t clock, struct timespec *ret)
+{
+	int err = clock_gettime(clock, ret);
+	if (clock == CLOCK_REALTIME)
+		ret->tv_sec += wall_moved_ns / 1000000000;
+	return err;
+}
+#define clock_gettime moved_clock_gettime
+#include "capture_pcap.c"
+#undef clock_gettime
+
+static const struct capture_ops *ops = &pcap_capture_ops;
+static char folder[] = "/tmp/weir-test-capture-XXXXXX";
+static char path[64]; // the file at hand
+
+// Writes numbers in the byte order of the file.
+struct writer {
+	FILE *file;
+	bool big;
+};
+
+static void put_uint(struct writer *w, uint64_t value, unsigned octets)
+{
+	for (unsigned i = 0; i < octets; i++)
+		fputc((int)(value >> 8 * (w->big ? octets - 1 - i : i)) & 0xff, w->file);
+}
+
+static struct writer writer_open(bool big)
+{
+	snprintf(path, sizeof(path), "%s/file", folder);
+	struct writer w = {.file = fopen(path, "wb"), .big = big};
+	assert_non_null(w.file);
+	return w;
+}
+
+static void pcap_head(struct writer *w, uint32_t magic, uint32_t link)
+{
+	put_uint(w, magic, 4);
+	put_uint(w, 2, 2);
+	put_uint(w, 4, 2);
+	put_uint(w, 0, 8);
+	put_uint(w, 262144, 4);
+	put_uint(w, link, 4);
+}
+
+// A record whose `len` octets all are `fill`.
+static void pcap_record(struct writer *w, uint32_t seconds, uint32_t fraction, uint32_t len,
+	uint32_t wire_len, int fill)
+{
+	put_uint(w, seconds, 4);
+	put_uint(w, fraction, 4);
+	put_uint(w, len, 4);
+	put_uint(w, wire_len, 4);
+	for (uint32_t i = 0; i < len; i++)
+		fputc(fill, w->file);
+}
+
+static void ng_head(struct writer *w, uint32_t link, int resolution)
+{
+	put_uint(w, 0x0a0d0d0a, 4);
+	put_uint(w, 28, 4);
+	put_uint(w, 0x1a2b3c4d, 4);
+	put_uint(w, 1, 2);
+	put_uint(w, 0, 2);
+	put_uint(w, UINT64_MAX, 8);
+	put_uint(w, 28, 4);
+
+	put_uint(w, 1, 4); // interface, with if_tsresol
+	put_uint(w, 32, 4);
+	put_uint(w, link, 2);
+	put_uint(w, 0, 2);
+	put_uint(w, 0, 4);
+	put_uint(w, 9, 2);
+	put_uint(w, 1, 2);
+	fputc(resolution, w->file);
+	fwrite("\0\0\0", 1, 3, w->file);
+	put_uint(w, 0, 4);
+	put_uint(w, 32, 4);
+}
+
+static void ng_packet(struct writer *w, uint64_t ticks, uint32_t len, uint32_t wire_len, int fill)
+{
+	uint32_t padded = (len + 3) & ~3u;
+
+	put_uint(w, 6, 4);
+	put_uint(w, 32 + padded, 4);
+	put_uint(w, 0, 4);
+	put_uint(w, ticks >> 32, 4);
+	put_uint(w, ticks & UINT32_MAX, 4);
+	put_uint(w, len, 4);
+	put_uint(w, wire_len, 4);
+	for (uint32_t i = 0; i < padded; i++)
+		fputc(i < len ? fill : 0, w->file);
+	put_uint(w, 32 + padded, 4);
+}
+
+static struct capture *open_path(const char *file)
+{
+	struct capture_config config = {.file = file, .iface = 3};
+	struct capture *capture = NULL;
+	char error[CAPTURE_ERROR_SIZE] = "";
+
+	int err = ops->open(&capture, &config, 0, error);
+	if (err)
+		print_message("%s\n", error);
+	assert_int_equal(err, 0);
+	return capture;
+}
+
+static struct packet_batch batch;
+
+// Two records, the second cut by the snap length, then the end.
+static void expect_two(uint64_t fraction_ns)
+{
+	struct capture *capture = open_path(path);
+	uint64_t ts_ns = UINT64_C(1500000000) * NS_PER_S + fraction_ns;
+
+	assert_int_equal(ops->receive(capture, &batch), 2);
+	assert_int_equal(batch.count, 2);
+	assert_int_equal(batch.link, LINK_ETHERNET);
+	for (unsigned i = 0; i < 2; i++) {
+		const struct packet *p = &batch.packets[i];
+		assert_int_equal(p->ts_ns, ts_ns + i * NS_PER_S);
+		assert_int_equal(p->time_ns, p->ts_ns);
+		assert_int_equal(p->cap_len, 61 + i);
+		assert_int_equal(p->wire_len, i == 0 ? 61 : 1500);
+		assert_int_equal(p->iface, 3);
+		for (uint32_t at = 0; at < p->cap_len; at++)
+			assert_int_equal(p->data[at], 'a' + i);
+	}
+	assert_int_equal(batch.now_ns, ts_ns + NS_PER_S);
+	ops->release(capture, &batch);
+	assert_int_equal(ops->receive(capture, &batch), -ENODATA);
+	assert_int_equal(ops->receive(capture, &batch), -ENODATA);
+	assert_int_equal(batch.now_ns, ts_ns + NS_PER_S);
+	assert_non_null(ops->error(capture));
+	struct capture_stats stats = {.dropped_kernel = 1};
+	ops->stats(capture, &stats);
+	assert_int_equal(stats.dropped_kernel, 0);
+	ops->close(capture);
+}
+
+static void formats(void **)
+{
+	for (unsigned big = 0; big < 2; big++) {
+		struct writer w = writer_open(big);
+		pcap_head(&w, 0xa1b2c3d4, 1);
+		pcap_record(&w, 1500000000, 123456, 61, 61, 'a');
+		pcap_record(&w, 1500000001, 123456, 62, 1500, 'b');
+		fclose(w.file);
+		expect_two(123456000);
+
+		w = writer_open(big);
+		pcap_head(&w, 0xa1b23c4d, 1);
+		pcap_record(&w, 1500000000, 123456789, 61, 61, 'a');
+		pcap_record(&w, 1500000001, 123456789, 62, 1500, 'b');
+		fclose(w.file);
+		expect_two(123456789);
+
+		w = writer_open(big);
+		ng_head(&w, 1, 6);
+		ng_packet(&w, UINT64_C(1500000000123456), 61, 61, 'a');
+		ng_packet(&w, UINT64_C(1500000001123456), 62, 1500, 'b');
+		fclose(w.file);
+		expect_two(123456000);
+
+		w = writer_open(big);
+		ng_head(&w, 1, 9);
+		ng_packet(&w, UINT64_C(1500000000123456789), 61, 61, 'a');
+		ng_packet(&w, UINT64_C(1500000001123456789), 62, 1500, 'b');
+		fclose(w.file);
+		expect_two(123456789);
+	}
+}
+
+static void standard_input(void **)
+{
+	struct writer w = writer_open(false);
+	pcap_head(&w, 0xa1b2c3d4, 1);
+	pcap_record(&w, 1500000000, 0, 61, 61, 'a');
+	fclose(w.file);
+
+	uint8_t bytes[256];
+	FILE *file = fopen(path, "rb");
+	size_t len = fread(bytes, 1, sizeof(bytes), file);
+	fclose(file);
+	int ends[2], stdin_was = dup(STDIN_FILENO);
+	assert_int_equal(pipe(ends), 0);
+	assert_int_equal(write(ends[1], bytes, len), len);
+	close(ends[1]);
+	dup2(ends[0], STDIN_FILENO);
+	close(ends[0]);
+
+	struct capture *capture = open_path("-");
+	assert_int_equal(ops->receive(capture, &batch), 1);
+	assert_int_equal(batch.packets[0].data[60], 'a');
+	assert_int_equal(ops->receive(capture, &batch), -ENODATA);
+	ops->close(capture);
+	// The descriptor is the caller's still.
+	assert_int_not_equal(fcntl(STDIN_FILENO, F_GETFD), -1);
+	dup2(stdin_was, STDIN_FILENO);
+	close(stdin_was);
+}
+
+// Cut at every octet: whole packets come out, then the error, which says where.
+static void cut_files(void **)
+{
+	struct writer w = writer_open(false);
+	pcap_head(&w, 0xa1b2c3d4, 1);
+	for (int i = 0; i < 3; i++)
+		pcap_record(&w, 1500000000, 0, 24, 24, 'a' + i);
+	long size = ftell(w.file);
+	fclose(w.file);
+
+	for (long cut = size - 1; cut >= 24; cut--) {
+		assert_int_equal(truncate(path, cut), 0);
+		struct capture *capture = open_path(path);
+		int whole = (int)(cut - 24) / 40;
+		bool clean = (cut - 24) % 40 == 0;
+		if (whole > 0) {
+			assert_int_equal(ops->receive(capture, &batch), whole);
+			assert_int_equal(batch.packets[whole - 1].data[23], 'a' + whole - 1);
+			ops->release(capture, &batch);
+		}
+		for (unsigned again = 0; again < 2; again++)
+			assert_int_equal(
+				ops->receive(capture, &batch), clean ? -ENODATA : -EBADMSG);
+		if (!clean) {
+			char where[32];
+			snprintf(where, sizeof(where), "after packet %d:", whole);
+			assert_non_null(strstr(ops->error(capture), where));
+			assert_non_null(strstr(ops->error(capture), path));
+			assert_non_null(strstr(ops->error(capture), "truncated"));
+		}
+		ops->close(capture);
+	}
+}
+
+static void expect_refused(const struct capture_config *config, int err, const char *says)
+{
+	struct capture *capture = (struct capture *)&batch;
+	char error[CAPTURE_ERROR_SIZE] = "";
+
+	assert_int_equal(ops->open(&capture, config, 0, error), err);
+	assert_ptr_equal(capture, &batch); // untouched
+	if (strstr(error, says) == NULL)
+		fail_msg("\"%s\" does not say \"%s\"", error, says);
+}
+
+static void refused(void **)
+{
+	struct writer w = writer_open(false);
+	fputs("no capture file at all, but long enough", w.file);
+	fclose(w.file);
+	expect_refused(&(struct capture_config){.file = path}, -EBADMSG, path);
+
+	w = writer_open(false);
+	fclose(w.file);
+	expect_refused(&(struct capture_config){.file = path}, -EBADMSG, "only got 0");
+	expect_refused(&(struct capture_config){.file = "/nowhere/at/all"}, -ENOENT,
+		"cannot open capture file \"/nowhere/at/all\"");
+	expect_refused(&(struct capture_config){0}, -EINVAL, "either");
+
+	w = writer_open(false);
+	pcap_head(&w, 0xa1b2c3d4, 1);
+	fclose(w.file);
+	expect_refused(&(struct capture_config){.file = path, .filter = "no such words"}, -EINVAL,
+		"pcap-filter(7)");
+	expect_refused(
+		&(struct capture_config){.file = path, .interface = "lo"}, -EINVAL, "either");
+	expect_refused(&(struct capture_config){.interface = "none0", .snaplen = 2048}, -ENODEV,
+		"no interface \"none0\"");
+	ops->close(NULL);
+}
+
+static void link_types(void **)
+{
+	static const struct {
+		uint32_t link;
+		enum link_type type;
+	} known[] = {{0, LINK_NULL}, {1, LINK_ETHERNET}, {101, LINK_RAW_IP}, {108, LINK_LOOP},
+		{113, LINK_COOKED_1}, {228, LINK_RAW_IP}, {229, LINK_RAW_IP}, {276, LINK_COOKED_2},
+		{9, LINK_OTHER}, {127, LINK_OTHER}};
+
+	for (size_t i = 0; i < ARRAY_COUNT(known); i++) {
+		struct writer w = writer_open(false);
+		pcap_head(&w, 0xa1b2c3d4, known[i].link);
+		pcap_record(&w, 1500000000, 0, 40, 40, 'a');
+		fclose(w.file);
+		struct capture *capture = open_path(path);
+		assert_int_equal(ops->receive(capture, &batch), 1);
+		assert_int_equal(batch.link, known[i].type);
+		ops->close(capture);
+	}
+}
+
+static void filtered(void **)
+{
+	struct writer w = writer_open(false);
+	pcap_head(&w, 0xa1b2c3d4, 1);
+	pcap_record(&w, 1500000000, 0, 60, 60, 'a');
+	pcap_record(&w, 1500000001, 0, 80, 80, 'b');
+	fclose(w.file);
+
+	struct capture_config config = {.file = path, .filter = "greater 70"};
+	struct capture *capture;
+	char error[CAPTURE_ERROR_SIZE];
+	assert_int_equal(ops->open(&capture, &config, 0, error), 0);
+	assert_int_equal(ops->receive(capture, &batch), 1);
+	assert_int_equal(batch.packets[0].cap_len, 80);
+	assert_int_equal(ops->receive(capture, &batch), -ENODATA);
+	ops->close(capture);
+}
+
+// Large frames end a batch early; every octet of it stays until it is released.
+static void large_frames(void **)
+{
+	static const uint32_t lens[] = {60, 65535, 262144, 1, 9000, 262144, 262144, 0, 100000};
+	enum { ROUNDS = 20 };
+	unsigned seen = 0, batches = 0;
+
+	struct writer w = writer_open(false);
+	pcap_head(&w, 0xa1b2c3d4, 1);
+	for (unsigned i = 0; i < ROUNDS * ARRAY_COUNT(lens); i++)
+		pcap_record(&w, 1500000000 + i, 0, lens[i % ARRAY_COUNT(lens)], 300000,
+			(int)(i & 0xff));
+	fclose(w.file);
+
+	struct capture *capture = open_path(path);
+	for (int count; (count = ops->receive(capture, &batch)) > 0; batches++) {
+		assert_int_equal(count, batch.count);
+		for (int i = 0; i < count; i++, seen++) {
+			const struct packet *p = &batch.packets[i];
+			assert_int_equal(p->cap_len, lens[seen % ARRAY_COUNT(lens)]);
+			assert_int_equal(p->wire_len, 300000);
+			for (uint32_t at = 0; at < p->cap_len; at++)
+				if (p->data[at] != (seen & 0xff))
+					fail_msg("packet %u differs at %u", seen, at);
+		}
+		ops->release(capture, &batch);
+	}
+	assert_int_equal(seen, ROUNDS * ARRAY_COUNT(lens));
+	assert_true(batches > seen / PACKET_BATCH_MAX);
+	ops->close(capture);
+}
+
+static void many_small_frames(void **)
+{
+	struct writer w = writer_open(false);
+	pcap_head(&w, 0xa1b2c3d4, 1);
+	for (unsigned i = 0; i < 1000; i++)
+		pcap_record(&w, 1500000000 + i, 0, 60 + i % 64, 60 + i % 64, (int)(i & 0xff));
+	fclose(w.file);
+
+	struct capture *capture = open_path(path);
+	unsigned seen = 0;
+	for (int count; (count = ops->receive(capture, &batch)) > 0;) {
+		assert_int_equal(count, MIN(1000 - seen, (unsigned)PACKET_BATCH_MAX));
+		for (int i = 0; i < count; i++, seen++) {
+			assert_int_equal(batch.packets[i].data[59], seen & 0xff);
+			assert_int_equal(batch.packets[i].cap_len, 60 + seen % 64);
+		}
+	}
+	assert_int_equal(seen, 1000);
+	ops->close(capture);
+}
+
+static void file_time(void **)
+{
+	// Seconds as they stand in the file, and the table time they must give.
+	static const struct {
+		uint32_t stamp, table;
+	} steps[] = {
+		{1500000000, 1500000000}, {1500000010, 1500000010},
+		{1500000005, 1500000010}, // back
+		{1500000011, 1500000011},
+		{4000000000, 1500000011}, // one damaged stamp, above 31 bits
+		{1500000012, 1500000012}, {0, 1500000012}, // one that was never set
+		{1500000013, 1500000013}, {1700000000, 1700000000}, // another capture
+		{1700000001, 1700000001}, {1500000000, 1700000001},
+		{4294967295, 4294967295}, // the last packet is believed
+	};
+	struct writer w = writer_open(false);
+	pcap_head(&w, 0xa1b2c3d4, 1);
+	for (size_t i = 0; i < ARRAY_COUNT(steps); i++)
+		pcap_record(&w, steps[i].stamp, 0, 60, 60, 'a');
+	fclose(w.file);
+
+	struct capture *capture = open_path(path);
+	assert_int_equal(ops->receive(capture, &batch), ARRAY_COUNT(steps));
+	for (size_t i = 0; i < ARRAY_COUNT(steps); i++) {
+		assert_int_equal(batch.packets[i].ts_ns, steps[i].stamp * NS_PER_S);
+		assert_int_equal(batch.packets[i].time_ns, steps[i].table * NS_PER_S);
+	}
+	assert_int_equal(batch.now_ns, 4294967295 * NS_PER_S);
+	ops->close(capture);
+
+	// pcapng holds 64 bits: beyond what nanoseconds can say there is no time.
+	w = writer_open(false);
+	ng_head(&w, 1, 6);
+	ng_packet(&w, UINT64_C(1500000000000000), 60, 60, 'a');
+	ng_packet(&w, UINT64_MAX, 60, 60, 'b');
+	fclose(w.file);
+	capture = open_path(path);
+	assert_int_equal(ops->receive(capture, &batch), 2);
+	assert_int_equal(batch.packets[1].ts_ns, 1500000000 * NS_PER_S);
+	assert_int_equal(batch.now_ns, 1500000000 * NS_PER_S);
+	ops->close(capture);
+}
+
+// A network namespace in which only this process is; its loopback is down.
+static bool own_network(void)
+{
+	return unshare(CLONE_NEWNET) == 0 || unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0;
+}
+
+static void loopback_set(bool up)
+{
+	struct ifreq request = {.ifr_name = "lo"};
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	assert_int_equal(ioctl(fd, SIOCGIFFLAGS, &request), 0);
+	request.ifr_flags = (short)(up ? request.ifr_flags | IFF_UP : request.ifr_flags & ~IFF_UP);
+	assert_int_equal(ioctl(fd, SIOCSIFFLAGS, &request), 0);
+	close(fd);
+}
+
+static void send_datagrams(unsigned count, uint16_t port)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port)};
+	char payload[100];
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	memset(payload, 'p', sizeof(payload));
+	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	for (unsigned i = 0; i < count; i++)
+		sendto(fd, payload, sizeof(payload), 0, (struct sockaddr *)&to, sizeof(to));
+	close(fd);
+}
+
+// Packets of `port` that come within a second, and whether table time ran back.
+static unsigned receive_datagrams(struct capture *capture, unsigned expected, uint64_t *last_ns)
+{
+	unsigned seen = 0;
+
+	for (unsigned turn = 0; turn < 20 && seen < expected; turn++) {
+		int count = ops->receive(capture, &batch);
+		assert_true(count >= 0);
+		for (int i = 0; i < count; i++) {
+			const struct packet *p = &batch.packets[i];
+			assert_true(p->time_ns >= *last_ns);
+			*last_ns = p->time_ns;
+			assert_int_equal(p->wire_len, 142);
+			assert_int_equal(p->cap_len, 96);
+			assert_int_equal(p->data[95], 'p');
+			seen++;
+		}
+		assert_true(batch.now_ns >= *last_ns);
+		*last_ns = batch.now_ns;
+		ops->release(capture, &batch);
+	}
+	return seen;
+}
+
+static void live(void **)
+{
+	struct capture_config config = {.interface = "lo",
+		.filter = "udp and not dst port 7778",
+		.snaplen = 96,
+		.buffer_bytes = 4 << 20,
+		.poll_ms = 50};
+	struct capture *capture;
+	char error[CAPTURE_ERROR_SIZE] = "";
+	struct capture_stats stats;
+	uint64_t last_ns = 0;
+
+	if (!own_network()) {
+		print_message("no network namespace may be made here\n");
+		skip();
+	}
+	expect_refused(&config, -ENETDOWN, "down");
+	loopback_set(true);
+	assert_int_equal(ops->open(&capture, &config, 0, error), 0);
+
+	// Nothing there: waits, and the clock runs all the same.
+	struct timespec now;
+	assert_int_equal(ops->receive(capture, &batch), 0);
+	clock_gettime(CLOCK_REALTIME, &now);
+	assert_true(batch.now_ns / NS_PER_S + 2 >= (uint64_t)now.tv_sec);
+	assert_true(batch.now_ns / NS_PER_S <= (uint64_t)now.tv_sec);
+
+	// The filter keeps out what is not wanted; loopback shows a packet once going, once coming.
+	send_datagrams(10, 7778);
+	send_datagrams(100, 7777);
+	unsigned seen = receive_datagrams(capture, 200, &last_ns);
+	assert_true(seen == 100 || seen == 200);
+	uint64_t before_ns = last_ns;
+
+	// The wall clock is set an hour ahead, then two back: table time takes no notice.
+	wall_moved_ns = 3600 * (int64_t)NS_PER_S;
+	assert_int_equal(ops->receive(capture, &batch), 0);
+	assert_true(batch.now_ns - before_ns < 10 * NS_PER_S);
+	ops->stats(capture, &stats);
+	assert_true(llabs(stats.clock_step_ns - wall_moved_ns) < (int64_t)NS_PER_MS);
+	wall_moved_ns = -3600 * (int64_t)NS_PER_S;
+	last_ns = batch.now_ns;
+	// These are stamped by the kernel, which knows nothing of it: like packets from before a
+	// step that are read after it, an hour ahead, and held to the present.
+	send_datagrams(5, 7777);
+	assert_true(receive_datagrams(capture, 5, &last_ns) >= 5);
+	assert_true(last_ns - before_ns < 10 * NS_PER_S);
+	wall_moved_ns = 0;
+	ops->stats(capture, &stats);
+	assert_int_equal(stats.dropped_kernel, 0);
+
+	loopback_set(false);
+	int err = 0;
+	for (unsigned turn = 0; turn < 20 && err >= 0; turn++)
+		err = ops->receive(capture, &batch);
+	assert_int_equal(err, -ENETDOWN);
+	assert_non_null(strstr(ops->error(capture), "\"lo\""));
+	ops->close(capture);
+}
+
+// A ring that nobody reads overflows, and the kernel's count says so.
+static void live_drops(void **)
+{
+	struct capture_config config = {
+		.interface = "lo", .snaplen = 2048, .buffer_bytes = 1 << 20, .poll_ms = 50};
+	struct capture *capture;
+	char error[CAPTURE_ERROR_SIZE] = "";
+	struct capture_stats stats = {0}, again = {0};
+	uint64_t seen = 0;
+
+	if (!own_network()) {
+		print_message("no network namespace may be made here\n");
+		skip();
+	}
+	loopback_set(true);
+	assert_int_equal(ops->open(&capture, &config, 0, error), 0);
+	send_datagrams(20000, 7777);
+	for (int count; (count = ops->receive(capture, &batch)) > 0;)
+		seen += (uint64_t)count;
+	ops->stats(capture, &stats);
+	assert_true(seen > 0);
+	assert_true(stats.dropped_kernel > 0);
+	ops->stats(capture, &again);
+	assert_int_equal(again.dropped_kernel, stats.dropped_kernel);
+	ops->close(capture);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(formats),
+		cmocka_unit_test(standard_input),
+		cmocka_unit_test(cut_files),
+		cmocka_unit_test(refused),
+		cmocka_unit_test(link_types),
+		cmocka_unit_test(filtered),
+		cmocka_unit_test(large_frames),
+		cmocka_unit_test(many_small_frames),
+		cmocka_unit_test(file_time),
+		cmocka_unit_test(live),
+		cmocka_unit_test(live_drops),
+	};
+	if (mkdtemp(folder) == NULL)
+		return 1;
+	int failed = cmocka_run_group_tests(tests, NULL, NULL);
+	unlink(path);
+	rmdir(folder);
+	return failed;
+}
