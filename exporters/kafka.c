@@ -1,0 +1,825 @@
+// Exporter "kafka": rows to a Kafka cluster by librdkafka, the only file that knows it.
+//
+// One message a row, straight from the batch's memory: a batch is held until the broker has said
+// of each of its messages that it has it, or librdkafka has given it up. When librdkafka's queue is
+// full, the rest of the batch waits here and no other is taken. Export thread only, but for
+// request_sent() and librdkafka's own threads behind it.
+#include "core/base/compiler.h"
+#include "core/base/log.h"
+#include "core/export/exporter.h"
+
+#include <errno.h>
+#include <librdkafka/rdkafka.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+// What a row's message carries as its opaque: which parcel, and how many rows.
+enum { OPAQUE_ROWS_BITS = 10, ROWS_PER_MESSAGE_MAX = 1000 };
+static_assert(ROWS_PER_MESSAGE_MAX <= 1 << OPAQUE_ROWS_BITS);
+
+enum {
+	FIRST_ANSWER_MS =
+		2000, // how long the start waits for the cluster before it goes on without
+	PURGE_MS = 1000,
+	MESSAGE_OVERHEAD = 512, // of a message with its key, beside its value: ample
+	ERROR_TEXT_SIZE = 256,
+};
+
+#define RESTART_NS (5 * NS_PER_S)
+
+// A batch under way.
+struct parcel {
+	struct batch *batch;
+	uint32_t rows_left; // not accounted for, and one while rows are still to be handed over
+};
+
+struct exporter {
+	const struct settings *settings; // borrowed
+	struct export_done *done;
+	rd_kafka_t *producer; // NULL: fell over and could not be made again yet
+	rd_kafka_topic_t *topics[RECORD_TYPE_COUNT];
+	size_t message_bytes_max;
+
+	struct parcel *parcels;
+	uint16_t *free_parcels; // indexes, a stack
+	uint32_t parcel_count, free_count;
+
+	struct parcel *current; // handed over up to next_row, then the queue was full; or NULL
+	uint32_t next_row;
+	uint16_t order[BATCH_ROWS_MAX]; // the current batch's rows as they are sent
+
+	uint64_t in_flight, bytes_raw;
+	_Atomic uint64_t bytes_sent; // librdkafka's threads: add, export: ro
+
+	bool up, closing, fatal;
+	uint64_t restart_ns; // steady: a dead producer is not replaced before; 0: at once
+	bool debug; // the operator wants librdkafka's own words
+	rd_kafka_resp_err_t broker_err; // why the last connection failed
+	char broker_text[ERROR_TEXT_SIZE];
+	rd_kafka_resp_err_t fault; // to be told when poll() ends
+	enum record_type fault_type;
+	char fault_text[ERROR_TEXT_SIZE];
+};
+
+static const char *const topic_names[RECORD_TYPE_COUNT] = {
+	[RECORD_FLOW] = "flows",
+	[RECORD_CLIENT] = "clients",
+	[RECORD_USAGE] = "usage",
+	[RECORD_HEALTH] = "health",
+	[RECORD_ERASURE] = "erasures",
+};
+
+// Set before the operator's properties, which may change them.
+static const char *const defaults[][2] = {
+	{"client.id", "weir"},
+	{"enable.idempotence", "true"},
+	{"acks", "all"},
+	{"compression.codec", "zstd"},
+	{"linger.ms", "100"}, // rows of a batch are a second old; larger messages compress better
+	{"batch.num.messages", "10000"},
+	{"queue.buffering.max.messages", "100000"},
+	// A topic that is not there is told after 5 s and not after 30: sooner than a run over a
+	// file gives up waiting.
+	{"topic.metadata.propagation.max.ms", "5000"},
+	{"log.queue", "true"},
+};
+
+// Properties that would take the ground from under this file.
+static const char *const refused[][2] = {
+	{"bootstrap.servers", "is set by kafka.brokers"},
+	{"metadata.broker.list", "is set by kafka.brokers"},
+	{"delivery.report.only.error", "would leave delivered rows uncounted"},
+	{"transactional.id", "is not supported: rows are sent idempotently, without transactions"},
+	{"log.queue", "is set by weir"},
+};
+
+// What the operator should do about an error, as one sentence without an end; NULL: no advice.
+static const char *advice(rd_kafka_resp_err_t err)
+{
+	switch (err) {
+	case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
+	case RD_KAFKA_RESP_ERR__TRANSPORT:
+	case RD_KAFKA_RESP_ERR__TIMED_OUT:
+		return "no broker answers there: start Kafka, or correct kafka.brokers (address, "
+		       "port) "
+		       "and security.protocol in kafka.properties";
+	case RD_KAFKA_RESP_ERR__RESOLVE:
+		return "the broker's name is not known to DNS: correct kafka.brokers";
+	case RD_KAFKA_RESP_ERR__BAD_MSG:
+		return "what answers there is no Kafka broker: correct the port in kafka.brokers";
+	case RD_KAFKA_RESP_ERR__AUTHENTICATION:
+	case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
+	case RD_KAFKA_RESP_ERR_UNSUPPORTED_SASL_MECHANISM:
+		return "the broker refuses the login: correct sasl.mechanism, sasl.username and "
+		       "sasl.password in kafka.properties";
+	case RD_KAFKA_RESP_ERR__SSL:
+		return "TLS fails: correct security.protocol, ssl.ca.location and "
+		       "ssl.certificate.location in kafka.properties";
+	case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+	case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+	case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+		return "the topic does not exist: create it, or correct kafka.topic_prefix";
+	case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+		return "this user may not write to the topic: grant it Write and Describe there";
+	case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+		return "this user may not write idempotently: grant it IdempotentWrite on the "
+		       "cluster";
+	case RD_KAFKA_RESP_ERR__MSG_TIMED_OUT:
+	case RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT:
+		return "the cluster did not take rows within message.timeout.ms: see to its load "
+		       "and "
+		       "to the way there";
+	case RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP:
+	case RD_KAFKA_RESP_ERR_INVALID_RECORD:
+		return "the broker refuses the rows' time or key: set this machine's clock, and "
+		       "see "
+		       "message.timestamp.after.max.ms and before.max.ms of the topic";
+	case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+	case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
+		return "the message is larger than allowed: lower kafka.rows_per_message, or raise "
+		       "message.max.bytes in kafka.properties and max.message.bytes of the topic";
+	case RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS:
+	case RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND:
+		return "the topic has too few replicas in sync: see to the cluster's brokers";
+	case RD_KAFKA_RESP_ERR__FATAL:
+		return "the producer lost its place and begins anew; rows then under way may be "
+		       "lost";
+	default:
+		return NULL;
+	}
+}
+
+// Remembers the newest fault, so that thousands of failed rows make one line.
+static void fault_set(
+	struct exporter *x, rd_kafka_resp_err_t err, enum record_type type, const char *text)
+{
+	if (x->fault == RD_KAFKA_RESP_ERR__FATAL)
+		return; // says more than the rows that fail by it
+	x->fault = err;
+	x->fault_type = type;
+	snprintf(x->fault_text, sizeof(x->fault_text), "%.*s", ERROR_TEXT_SIZE - 1, text);
+}
+
+static void fault_tell(struct exporter *x)
+{
+	char text[EXPORTER_ERROR_SIZE], topic[128] = "";
+	const char *help = advice(x->fault);
+
+	if (x->fault == RD_KAFKA_RESP_ERR_NO_ERROR)
+		return;
+	if (x->fault_type != RECORD_NONE)
+		snprintf(topic, sizeof(topic), ", topic \"%.100s%s\"", x->settings->topic_prefix,
+			topic_names[x->fault_type]);
+	int used = snprintf(
+		text, sizeof(text), "Kafka at \"%.100s\"%s: ", x->settings->brokers, topic);
+	if (help != NULL)
+		used += snprintf(text + used, sizeof(text) - (size_t)used, "%s; ", help);
+	snprintf(text + used, sizeof(text) - (size_t)used, "librdkafka: %.*s",
+		(int)sizeof(text) - used - 13, x->fault_text);
+	x->fault = RD_KAFKA_RESP_ERR_NO_ERROR;
+	export_error(x->done, text);
+}
+
+static uint64_t steady_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+static void went_up(struct exporter *x)
+{
+	if (x->up)
+		return;
+	x->up = true;
+	if (x->broker_err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+		x->broker_err = RD_KAFKA_RESP_ERR_NO_ERROR;
+		x->fault = RD_KAFKA_RESP_ERR_NO_ERROR;
+		export_error(x->done, "Kafka takes rows again");
+	}
+}
+
+// `rows` of the parcel have been accounted for; with the last the batch goes back.
+static void parcel_done(struct exporter *x, struct parcel *parcel, uint32_t rows)
+{
+	REQUIRE(parcel->batch != NULL && rows <= parcel->rows_left);
+	parcel->rows_left -= rows;
+	if (parcel->rows_left > 0)
+		return;
+	struct batch *batch = parcel->batch;
+	parcel->batch = NULL;
+	x->free_parcels[x->free_count++] = (uint16_t)(parcel - x->parcels);
+	export_batch(x->done, batch);
+}
+
+static enum lost_cause cause_of(const struct exporter *x, rd_kafka_resp_err_t err)
+{
+	switch (err) {
+	case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+	case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
+		return LOST_TOO_LARGE;
+	case RD_KAFKA_RESP_ERR__PURGE_QUEUE:
+	case RD_KAFKA_RESP_ERR__PURGE_INFLIGHT:
+		return x->closing ? LOST_SHUTDOWN : LOST_BROKER;
+	default:
+		return LOST_BROKER;
+	}
+}
+
+static void rows_lost(
+	struct exporter *x, struct parcel *parcel, uint32_t rows, rd_kafka_resp_err_t err)
+{
+	const enum record_type type = parcel->batch->type;
+
+	export_lost(x->done, type, cause_of(x, err), rows);
+	// What close() and a restart purge was told of already.
+	if (err != RD_KAFKA_RESP_ERR__PURGE_QUEUE && err != RD_KAFKA_RESP_ERR__PURGE_INFLIGHT)
+		fault_set(x, err, type, rd_kafka_err2str(err));
+	parcel_done(x, parcel, rows);
+}
+
+// One message came to its end. From rd_kafka_poll().
+static void delivery(rd_kafka_t *producer, const rd_kafka_message_t *message, void *opaque)
+{
+	struct exporter *x = opaque;
+	const uintptr_t mark = (uintptr_t)message->_private;
+	struct parcel *parcel = &x->parcels[mark >> OPAQUE_ROWS_BITS];
+	const uint32_t rows = (mark & ((1U << OPAQUE_ROWS_BITS) - 1)) + 1;
+
+	(void)producer;
+	x->in_flight -= rows;
+	if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+		rows_lost(x, parcel, rows, message->err);
+		return;
+	}
+	went_up(x);
+	export_delivered(x->done, parcel->batch->type, rows);
+	parcel_done(x, parcel, rows);
+}
+
+// Connections and the producer as a whole. From rd_kafka_poll().
+static void trouble(rd_kafka_t *producer, int code, const char *reason, void *opaque)
+{
+	struct exporter *x = opaque;
+	rd_kafka_resp_err_t err = code;
+	char text[ERROR_TEXT_SIZE];
+
+	switch (err) {
+	case RD_KAFKA_RESP_ERR__FATAL:
+		x->fatal = true;
+		rd_kafka_fatal_error(producer, text, sizeof(text));
+		fault_set(x, err, RECORD_NONE, text);
+		return;
+	case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
+		x->up = false;
+		if (x->broker_err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+			x->broker_err = err;
+			snprintf(x->broker_text, sizeof(x->broker_text), "%s", reason);
+		}
+		fault_set(x, x->broker_err, RECORD_NONE, x->broker_text);
+		return;
+	default:
+		// One broker of several: only worth a line when the operator must act.
+		x->broker_err = err;
+		snprintf(x->broker_text, sizeof(x->broker_text), "%s", reason);
+		if (err == RD_KAFKA_RESP_ERR__AUTHENTICATION || err == RD_KAFKA_RESP_ERR__SSL)
+			fault_set(x, err, RECORD_NONE, reason);
+	}
+}
+
+// librdkafka's own log: what it says of unused properties, and all of it when `debug` is set.
+static void librdkafka_says(
+	const rd_kafka_t *producer, int level, const char *facility, const char *text)
+{
+	const struct exporter *x = rd_kafka_opaque(producer);
+
+	(void)level;
+	const char *after = strstr(text, "]: "); // of "[thrd:app]: "
+
+	if (strcmp(facility, "CONFWARN") == 0)
+		log_warning("kafka.properties: %s", after != NULL ? after + 3 : text);
+	else if (x != NULL && x->debug)
+		log_info("librdkafka: %s: %s", facility, text);
+}
+
+// The octets of each produce request, compressed as they are. On librdkafka's threads.
+static rd_kafka_resp_err_t request_sent(rd_kafka_t *producer, int socket, const char *broker,
+	int32_t broker_id, int16_t api_key, int16_t api_version, int32_t correlation_id,
+	size_t size, void *opaque)
+{
+	struct exporter *x = opaque;
+
+	(void)producer, (void)socket, (void)broker, (void)broker_id, (void)api_version,
+		(void)correlation_id;
+	if (api_key == 0) // Produce
+		atomic_fetch_add_explicit(&x->bytes_sent, size, memory_order_relaxed);
+	return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+static rd_kafka_resp_err_t producer_made(rd_kafka_t *producer, const rd_kafka_conf_t *conf,
+	void *opaque, char *error, size_t error_size)
+{
+	(void)conf, (void)error, (void)error_size;
+	return rd_kafka_interceptor_add_on_request_sent(producer, "weir", request_sent, opaque);
+}
+
+// Sets one of the operator's properties; `ret_error` gets librdkafka's words when it cannot be.
+static bool property_set(
+	rd_kafka_conf_t *conf, const struct setting_item *item, char *ret_error, size_t error_size)
+{
+	for (size_t i = 0; i < ARRAY_COUNT(refused); i++) {
+		if (strcmp(item->key, refused[i][0]) == 0) {
+			snprintf(ret_error, error_size, "%s", refused[i][1]);
+			return false;
+		}
+	}
+	return rd_kafka_conf_set(conf, item->key, item->value, ret_error, error_size) ==
+		RD_KAFKA_CONF_OK;
+}
+
+// Everything but the brokers and what points to an exporter. Each property that cannot be set
+// stands in `problems`.
+static rd_kafka_conf_t *conf_new(const struct settings *settings, struct problems *problems)
+{
+	rd_kafka_conf_t *conf = rd_kafka_conf_new();
+	const struct setting_list *properties = &settings->kafka_properties;
+	char error[EXPORTER_ERROR_SIZE];
+
+	for (size_t i = 0; i < ARRAY_COUNT(defaults); i++)
+		REQUIRE(rd_kafka_conf_set(conf, defaults[i][0], defaults[i][1], error,
+				sizeof(error)) == RD_KAFKA_CONF_OK);
+	for (size_t i = 0; i < properties->count; i++) {
+		const struct setting_item *item = &properties->items[i];
+		if (!property_set(conf, item, error, sizeof(error)))
+			problems_add(problems, item->line > 0 ? settings->path : NULL, item->line,
+				"kafka.properties: %s: %s", item->key, error);
+	}
+	return conf;
+}
+
+// "host:port", "[ip6]:port" or "protocol://host:port"; a port may be left out (9092).
+static bool broker_valid(const char *text, size_t len)
+{
+	const char *end = text + len, *scheme = memmem(text, len, "://", 3);
+	const char *host = scheme != NULL ? scheme + 3 : text;
+	const char *bracket = memrchr(host, ']', (size_t)(end - host));
+	const char *after = bracket != NULL ? bracket + 1 : host;
+	const char *colon = memrchr(after, ':', (size_t)(end - after));
+	unsigned long port = 0;
+
+	if (memchr(host, ' ', (size_t)(end - host)) != NULL ||
+		(colon != NULL ? colon : end) == host)
+		return false;
+	if (colon == NULL)
+		return true;
+	for (const char *digit = colon + 1; digit < end; digit++) {
+		if (*digit < '0' || *digit > '9')
+			return false;
+		port = port * 10 + (unsigned long)(*digit - '0');
+		if (port > 65535)
+			return false;
+	}
+	return port > 0;
+}
+
+static void brokers_check(const char *brokers, struct problems *problems)
+{
+	for (const char *at = brokers;;) {
+		at += strspn(at, " ");
+		size_t len = strcspn(at, ","), used = len;
+		while (used > 0 && at[used - 1] == ' ')
+			used--;
+		if (!broker_valid(at, used))
+			problems_add(problems, NULL, 0,
+				"kafka.brokers: \"%.*s\" is not host:port with a port from 1 to "
+				"65535",
+				(int)used, at);
+		if (at[len] == '\0')
+			return;
+		at += len + 1;
+	}
+}
+
+static void kafka_check(const struct settings *settings, struct problems *problems)
+{
+	static const char allowed[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+	const size_t before = problems->count;
+	char error[EXPORTER_ERROR_SIZE];
+
+	brokers_check(settings->brokers, problems);
+	if (settings->topic_prefix[strspn(settings->topic_prefix, allowed)] != '\0')
+		problems_add(problems, NULL, 0,
+			"kafka.topic_prefix: \"%s\" may have letters, digits, '.', '_' and '-' "
+			"only",
+			settings->topic_prefix);
+	rd_kafka_conf_t *conf = conf_new(settings, problems);
+	if (problems->count > before) {
+		rd_kafka_conf_destroy(conf);
+		return;
+	}
+	rd_kafka_conf_set_log_cb(conf, NULL); // the start says it again
+	// Properties that do not go together, or files of keys that cannot be read, show only in a
+	// producer. Without a broker it sends nothing.
+	rd_kafka_t *producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, error, sizeof(error));
+	if (producer == NULL) {
+		problems_add(problems, NULL, 0, "kafka.properties: %s", error);
+		rd_kafka_conf_destroy(conf);
+		return;
+	}
+	rd_kafka_destroy(producer);
+}
+
+static bool debug_wanted(const struct settings *settings)
+{
+	for (size_t i = 0; i < settings->kafka_properties.count; i++)
+		if (strcmp(settings->kafka_properties.items[i].key, "debug") == 0)
+			return true;
+	return false;
+}
+
+static void producer_stop(struct exporter *x)
+{
+	for (unsigned type = 0; type < RECORD_TYPE_COUNT; type++) {
+		if (x->topics[type] != NULL)
+			rd_kafka_topic_destroy(x->topics[type]);
+		x->topics[type] = NULL;
+	}
+	if (x->producer != NULL)
+		rd_kafka_destroy(x->producer);
+	x->producer = NULL;
+}
+
+// Returns 0, or -EINVAL and in `error` why.
+static int producer_start(struct exporter *x, char *error, size_t error_size)
+{
+	struct problems problems = {0};
+	rd_kafka_conf_t *conf = conf_new(x->settings, &problems);
+	char value[32];
+	size_t value_size = sizeof(value);
+
+	if (problems.count > 0) {
+		snprintf(error, error_size, "%s", problems.lines[0]);
+		goto fail;
+	}
+	if (rd_kafka_conf_set(conf, "bootstrap.servers", x->settings->brokers, error, error_size) !=
+		RD_KAFKA_CONF_OK)
+		goto fail;
+	REQUIRE(rd_kafka_conf_get(conf, "message.max.bytes", value, &value_size) ==
+		RD_KAFKA_CONF_OK);
+	x->message_bytes_max = strtoul(value, NULL, 10);
+	rd_kafka_conf_set_opaque(conf, x);
+	rd_kafka_conf_set_dr_msg_cb(conf, delivery);
+	rd_kafka_conf_set_error_cb(conf, trouble);
+	rd_kafka_conf_set_log_cb(conf, librdkafka_says);
+	rd_kafka_conf_interceptor_add_on_new(conf, "weir", producer_made, x);
+	x->producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, error, error_size);
+	if (x->producer == NULL)
+		goto fail;
+	problems_fini(&problems);
+	rd_kafka_set_log_queue(x->producer, NULL); // its log lines come by rd_kafka_poll()
+	for (unsigned type = 0; type < RECORD_TYPE_COUNT; type++) {
+		char name[256];
+		if (topic_names[type] == NULL)
+			continue;
+		snprintf(name, sizeof(name), "%s%s", x->settings->topic_prefix, topic_names[type]);
+		x->topics[type] = rd_kafka_topic_new(x->producer, name, NULL);
+		if (x->topics[type] == NULL) {
+			snprintf(error, error_size, "topic \"%s\": %s", name,
+				rd_kafka_err2str(rd_kafka_last_error()));
+			producer_stop(x);
+			return -EINVAL;
+		}
+	}
+	return 0;
+fail:
+	rd_kafka_conf_destroy(conf);
+	problems_fini(&problems);
+	return -EINVAL;
+}
+
+// Asks the cluster for the topics, so that the operator hears at once what is missing. A cluster
+// that is away is no reason not to start: a gateway boots before its way out.
+static void first_answer(struct exporter *x)
+{
+	const struct rd_kafka_metadata *metadata = NULL;
+	char missing[ERROR_TEXT_SIZE] = "";
+	size_t used = 0;
+	rd_kafka_resp_err_t err =
+		rd_kafka_metadata(x->producer, 0, NULL, &metadata, FIRST_ANSWER_MS);
+
+	if (err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+		x->broker_err = err;
+		snprintf(x->broker_text, sizeof(x->broker_text), "%s", rd_kafka_err2str(err));
+		fault_set(x, err, RECORD_NONE, x->broker_text);
+		rd_kafka_poll(x->producer, 0); // knows better what it was
+		fault_tell(x);
+		return;
+	}
+	x->up = true;
+	rd_kafka_resp_err_t first = RD_KAFKA_RESP_ERR_NO_ERROR;
+	for (int i = 0; i < metadata->topic_cnt; i++) {
+		const struct rd_kafka_metadata_topic *topic = &metadata->topics[i];
+		if (topic->err == RD_KAFKA_RESP_ERR_NO_ERROR ||
+			topic->err == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE)
+			continue;
+		first = topic->err;
+		int len = snprintf(missing + used, sizeof(missing) - used, "%s\"%s\"",
+			used > 0 ? ", " : "", topic->topic);
+		used = used + (size_t)len < sizeof(missing) ? used + (size_t)len : used;
+	}
+	rd_kafka_metadata_destroy(metadata);
+	if (first != RD_KAFKA_RESP_ERR_NO_ERROR)
+		fault_set(x, first, RECORD_NONE, missing);
+	fault_tell(x);
+}
+
+static void kafka_close(struct exporter *x);
+
+static int kafka_open(struct exporter **ret, const struct exporter_config *config,
+	char error[EXPORTER_ERROR_SIZE])
+{
+	struct exporter *x = calloc(1, sizeof(*x));
+	int err = -ENOMEM;
+
+	if (x == NULL)
+		goto no_memory;
+	x->settings = config->settings;
+	x->done = config->done;
+	x->debug = debug_wanted(config->settings);
+	x->parcel_count = (uint32_t)config->settings->batches + BATCHES_FOR_HEALTH;
+	x->parcels = calloc(x->parcel_count, sizeof(*x->parcels));
+	x->free_parcels = calloc(x->parcel_count, sizeof(*x->free_parcels));
+	if (x->parcels == NULL || x->free_parcels == NULL)
+		goto no_memory;
+	while (x->free_count < x->parcel_count) {
+		x->free_parcels[x->free_count] = (uint16_t)x->free_count;
+		x->free_count++;
+	}
+	err = producer_start(x, error, EXPORTER_ERROR_SIZE);
+	if (err)
+		goto fail;
+	first_answer(x);
+	*ret = x;
+	return 0;
+no_memory:
+	snprintf(error, EXPORTER_ERROR_SIZE, "out of memory");
+fail:
+	kafka_close(x);
+	return err;
+}
+
+static const struct batch_row *row_at(const struct exporter *x, uint32_t place)
+{
+	return &x->current->batch->rows[x->order[place]];
+}
+
+static int compare_keys(const void *a, const void *b, void *arg)
+{
+	const struct batch *batch = arg;
+	const uint16_t left_idx = *(const uint16_t *)a, right_idx = *(const uint16_t *)b;
+	const struct batch_row *left = &batch->rows[left_idx], *right = &batch->rows[right_idx];
+
+	if (left->key_len != right->key_len)
+		return left->key_len < right->key_len ? -1 : 1;
+	int order = memcmp(
+		batch->bytes + left->key_offset, batch->bytes + right->key_offset, left->key_len);
+	return order != 0 ? order : left_idx - right_idx;
+}
+
+// Client rows and erasures stand alone: their topic is compacted by key, or their key is the point.
+static bool grouped(const struct exporter *x, const struct batch *batch)
+{
+	return x->settings->rows_per_message > 1 && batch->type != RECORD_CLIENT &&
+		batch->type != RECORD_ERASURE;
+}
+
+static bool same_key(
+	const struct batch *batch, const struct batch_row *a, const struct batch_row *b)
+{
+	return a->key_len == b->key_len &&
+		memcmp(batch->bytes + a->key_offset, batch->bytes + b->key_offset, a->key_len) == 0;
+}
+
+// How many of the current batch's next rows go into one message: those of one key, as many as are
+// allowed and fit.
+static uint32_t message_rows(const struct exporter *x, size_t *ret_bytes)
+{
+	const struct batch *batch = x->current->batch;
+	const struct batch_row *first = row_at(x, x->next_row);
+	size_t bytes = first->len;
+	uint32_t rows = 1;
+
+	if (grouped(x, batch)) {
+		while (rows < x->settings->rows_per_message && x->next_row + rows < batch->count) {
+			const struct batch_row *row = row_at(x, x->next_row + rows);
+			if (!same_key(batch, first, row) ||
+				bytes + row->len + MESSAGE_OVERHEAD > x->message_bytes_max)
+				break;
+			bytes += row->len;
+			rows++;
+		}
+	}
+	*ret_bytes = bytes;
+	return rows;
+}
+
+// Hands over one message of `rows` rows from next_row on.
+static rd_kafka_resp_err_t message_send(struct exporter *x, uint32_t rows, size_t bytes)
+{
+	const struct batch *batch = x->current->batch;
+	const struct batch_row *first = row_at(x, x->next_row),
+			       *last = row_at(x, x->next_row + rows - 1);
+	// A row of no octets is a tombstone: a message with a key and no value.
+	uint8_t *value = bytes > 0 ? batch->bytes + first->offset : NULL;
+	uint8_t *key = first->key_len > 0 ? batch->bytes + first->key_offset : NULL;
+	int flags = 0; // the value stays where it is, in the batch
+
+	if (rows > 1) {
+		value = malloc(bytes);
+		if (value == NULL)
+			return RD_KAFKA_RESP_ERR__QUEUE_FULL; // the same to us: later
+		size_t used = 0;
+		for (uint32_t i = 0; i < rows; i++) {
+			const struct batch_row *row = row_at(x, x->next_row + i);
+			memcpy(value + used, batch->bytes + row->offset, row->len);
+			used += row->len;
+		}
+		flags = RD_KAFKA_MSG_F_FREE;
+	}
+	const uintptr_t mark =
+		(uintptr_t)(x->current - x->parcels) << OPAQUE_ROWS_BITS | (rows - 1);
+	rd_kafka_resp_err_t err = rd_kafka_producev(x->producer,
+		RD_KAFKA_V_RKT(x->topics[batch->type]), RD_KAFKA_V_MSGFLAGS(flags),
+		RD_KAFKA_V_VALUE(value, bytes), RD_KAFKA_V_KEY(key, first->key_len),
+		RD_KAFKA_V_TIMESTAMP((int64_t)(last->time_ns / 1000000)),
+		RD_KAFKA_V_OPAQUE((void *)mark), RD_KAFKA_V_END);
+	if (err != RD_KAFKA_RESP_ERR_NO_ERROR && rows > 1)
+		free(value);
+	return err;
+}
+
+// Hands over the current batch's rows, until its end or until the queue is full.
+static void rows_send(struct exporter *x)
+{
+	if (x->current == NULL || x->producer == NULL || x->fatal)
+		return;
+	while (x->next_row < x->current->batch->count) {
+		size_t bytes;
+		uint32_t rows = message_rows(x, &bytes);
+		rd_kafka_resp_err_t err = message_send(x, rows, bytes);
+		if (err == RD_KAFKA_RESP_ERR__QUEUE_FULL)
+			return; // poll() goes on
+		if (err == RD_KAFKA_RESP_ERR__FATAL) {
+			x->fatal = true;
+			return;
+		}
+		x->next_row += rows;
+		if (err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+			rows_lost(x, x->current, rows, err);
+			continue;
+		}
+		x->in_flight += rows;
+		x->bytes_raw += bytes;
+	}
+	struct parcel *parcel = x->current;
+	x->current = NULL;
+	parcel_done(x, parcel, 1);
+}
+
+static int kafka_submit(struct exporter *x, struct batch *batch)
+{
+	rows_send(x);
+	if (x->current != NULL || x->free_count == 0)
+		return -EAGAIN;
+	REQUIRE(topic_names[batch->type] != NULL);
+	struct parcel *parcel = &x->parcels[x->free_parcels[--x->free_count]];
+	*parcel = (struct parcel){.batch = batch, .rows_left = batch->count + 1};
+	for (uint32_t i = 0; i < batch->count; i++)
+		x->order[i] = (uint16_t)i;
+	if (grouped(x, batch))
+		qsort_r(x->order, batch->count, sizeof(x->order[0]), compare_keys, batch);
+	x->current = parcel;
+	x->next_row = 0;
+	rows_send(x);
+	return 0;
+}
+
+// Ends all that is under way; what librdkafka still holds comes back as lost.
+static void purge(struct exporter *x)
+{
+	if (x->producer == NULL)
+		return;
+	rd_kafka_purge(x->producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+	for (int waited_ms = 0; x->in_flight > 0 && waited_ms < PURGE_MS; waited_ms += 10)
+		rd_kafka_poll(x->producer, 10);
+}
+
+// Counts lost what librdkafka never spoke of; nothing may point to it any more. The current batch's
+// rows that were not handed over yet stay.
+static void abandon(struct exporter *x, enum lost_cause cause)
+{
+	for (uint32_t i = 0; i < x->parcel_count; i++) {
+		struct parcel *parcel = &x->parcels[i];
+		uint32_t kept = 0;
+		if (parcel->batch == NULL)
+			continue;
+		if (parcel == x->current)
+			kept = parcel->batch->count - x->next_row + 1;
+		const uint32_t rows = parcel->rows_left - kept;
+		x->in_flight -= rows;
+		export_lost(x->done, parcel->batch->type, cause, rows);
+		parcel_done(x, parcel, rows);
+	}
+}
+
+// A producer that librdkafka has declared dead (RD_KAFKA_RESP_ERR__FATAL) is replaced by a new
+// one. What was under way may have arrived or not: it is counted lost, never sent twice. Not more
+// often than all RESTART_NS, lest a cluster that refuses the producer itself eats every row.
+static void producer_restart(struct exporter *x, int timeout_ms)
+{
+	char error[EXPORTER_ERROR_SIZE];
+
+	if (x->producer != NULL) {
+		purge(x);
+		fault_tell(x);
+		producer_stop(x);
+		abandon(x, LOST_BROKER);
+		x->up = false;
+	}
+	if (x->restart_ns != 0 && steady_ns() < x->restart_ns) {
+		nanosleep(&(struct timespec){.tv_nsec = MIN(timeout_ms, 100) * 1000000L}, NULL);
+		return;
+	}
+	x->restart_ns = steady_ns() + RESTART_NS;
+	if (producer_start(x, error, sizeof(error)) == 0)
+		x->fatal = false;
+	else
+		fault_set(x, RD_KAFKA_RESP_ERR__FAIL, RECORD_NONE, error);
+}
+
+static void kafka_poll(struct exporter *x, int timeout_ms)
+{
+	if (x->producer != NULL)
+		rd_kafka_poll(x->producer, timeout_ms);
+	if (x->fatal)
+		producer_restart(x, timeout_ms);
+	rows_send(x);
+	fault_tell(x);
+}
+
+static bool kafka_idle(struct exporter *x, bool finish)
+{
+	(void)finish; // nothing is held back here but by linger.ms
+	return x->current == NULL && x->in_flight == 0;
+}
+
+static void kafka_stats(struct exporter *x, struct exporter_stats *ret)
+{
+	const uint64_t waiting = x->current != NULL ? x->current->batch->count - x->next_row : 0;
+
+	*ret = (struct exporter_stats){
+		.up = x->up,
+		.in_flight = x->in_flight + waiting,
+		.bytes_raw = x->bytes_raw,
+		.bytes_sent = atomic_load_explicit(&x->bytes_sent, memory_order_relaxed),
+	};
+}
+
+static void kafka_close(struct exporter *x)
+{
+	if (x == NULL)
+		return;
+	x->closing = true;
+	if (x->in_flight > 0 && !x->up && x->broker_err != RD_KAFKA_RESP_ERR_NO_ERROR)
+		fault_set(x, x->broker_err, RECORD_NONE, x->broker_text);
+	fault_tell(x);
+	purge(x);
+	producer_stop(x); // from here on librdkafka points to no batch
+	if (x->parcels != NULL)
+		abandon(x, LOST_SHUTDOWN);
+	if (x->current != NULL) {
+		struct parcel *parcel = x->current;
+		export_lost(x->done, parcel->batch->type, LOST_SHUTDOWN,
+			parcel->batch->count - x->next_row);
+		x->current = NULL;
+		parcel_done(x, parcel, parcel->rows_left);
+	}
+	free(x->free_parcels);
+	free(x->parcels);
+	free(x);
+}
+
+const struct exporter_ops kafka_exporter_ops = {
+	.name = "kafka",
+	.check = kafka_check,
+	.open = kafka_open,
+	.submit = kafka_submit,
+	.poll = kafka_poll,
+	.idle = kafka_idle,
+	.stats = kafka_stats,
+	.close = kafka_close,
+};
