@@ -241,7 +241,7 @@ static void ether_extensions(struct frame *f)
 	put_extension(f, 43, 0);
 	put_extension(f, 60, 2);
 	put_extension(f, 44, 1);
-	put_fragment(f, 6, 0, 0); // whole, though it says fragment
+	put_fragment(f, 6, 0, 6); // whole, though it says fragment; two reserved bits are set
 	put_tcp(f, 0x11, 0);
 }
 
@@ -270,12 +270,22 @@ static void ether_ah6(struct frame *f)
 	put_extension(f, 6, 2);
 }
 
-static void ether_extensions_endless(struct frame *f)
+static void ether_extension_long(struct frame *f)
 {
 	put_ether(f, 0x86dd);
-	put_ip6(f, 60, 100 * 8);
-	for (unsigned i = 0; i < 100; i++)
+	put_ip6(f, 60, 88 + 20);
+	put_extension(f, 6, 10);
+	put_tcp(f, 0x10, 0);
+}
+
+static void ether_extensions_many(struct frame *f)
+{
+	put_ether(f, 0x86dd);
+	put_ip6(f, 60, 20 * 8 + 20);
+	for (unsigned i = 1; i < 20; i++)
 		put_extension(f, 60, 0);
+	put_extension(f, 6, 0);
+	put_tcp(f, 0x10, 0);
 }
 
 static void ether_extensions_too_long(struct frame *f)
@@ -422,13 +432,18 @@ static void ether_mpls_endless(struct frame *f)
 		put32(f, i << 12);
 }
 
-static void pppoe(struct frame *f, unsigned code)
+static void pppoe_any(struct frame *f, unsigned version_type, unsigned code)
 {
 	put_ether(f, 0x8864);
-	put8(f, 0x11);
+	put8(f, version_type);
 	put8(f, code);
 	put16(f, 0x0abc);
 	put16(f, 55);
+}
+
+static void pppoe(struct frame *f, unsigned code)
+{
+	pppoe_any(f, 0x11, code);
 }
 
 static void ether_pppoe4(struct frame *f)
@@ -470,6 +485,13 @@ static void ether_pppoe_other(struct frame *f)
 static void ether_pppoe_bad(struct frame *f)
 {
 	pppoe(f, 9);
+	put16(f, 0x0021);
+	udp4_body(f);
+}
+
+static void ether_pppoe_version(struct frame *f)
+{
+	pppoe_any(f, 0x21, 0);
 	put16(f, 0x0021);
 	udp4_body(f);
 }
@@ -689,7 +711,16 @@ static const struct golden golden[] = {
 			.payload_len = 16,
 			.bits = MAC6 | PACKET_FRAGMENT | PACKET_LATER}},
 	{ETHER(ah6), {FLOW6(14, 51, 0, 24), .bits = MAC6}},
-	{ETHER(extensions_endless), {DROP(ip6_extensions)}},
+	{ETHER(extension_long),
+		{.fate = PACKET_FLOW,
+			.l3_offset = 14,
+			.l3_len = 40 + 88 + 20,
+			.l4_offset = 14 + 40 + 88,
+			.ip_proto = 6,
+			.l4_header_len = 20,
+			.tcp_flags = 0x10,
+			.bits = MAC6}},
+	{ETHER(extensions_many), {DROP(ip6_extensions)}},
 	{ETHER(extensions_too_long), {DROP(ip_total_length)}},
 	{ETHER(ndp),
 		{.fate = PACKET_NDP,
@@ -736,6 +767,7 @@ static const struct golden golden[] = {
 		{.fate = PACKET_CONSUMED, .tunnel = TUNNEL_PPPOE, .tunnel_id = 0xabc, .bits = MAC}},
 	{ETHER(pppoe_other), {DROP(not_ip)}},
 	{ETHER(pppoe_bad), {DROP(pppoe_malformed)}},
+	{ETHER(pppoe_version), {DROP(pppoe_malformed)}},
 	{ETHER(short), {DROP(link_truncated)}},
 	{"raw_tcp4", LINK_RAW_IP, tcp4_body, {FLOW4(0, 6, 32, 30), .tcp_flags = 0x18}},
 	{"raw_udp6", LINK_RAW_IP, udp6_body, {FLOW6(0, 17, 8, 25), .bits = PACKET_IP6}},
