@@ -1,6 +1,9 @@
 # Names in DNS questions, TLS ClientHellos and HTTP Hosts, each for the client that sent it, against
 # hosts.tsv. Judged where the name stands whole in one packet outside tunnels.
 
+import re
+from collections import defaultdict
+
 from outcome import Outcome
 from truth import endpoints, is_local, number, routers
 
@@ -51,19 +54,26 @@ def name_rule(capture, row):
     )
 
 
+def without_port(host):
+    """The host of a Host header (RFC 9110, section 7.2): no port, no brackets."""
+    return re.sub(r":\d*$", "", host) if host[0] != "[" else host[1:].partition("]")[0]
+
+
 def flow_says(row, via, name):
     if via == "dns":
         return any(entry.get("name") == name for entry in row.get("dns", []))
-    return row.get("server_name") == name and row.get("name_source") == via
+    accepted = (name, without_port(name)) if via == "http" else (name,)
+    return row.get("server_name") in accepted and row.get("name_source") == via
 
 
-def right_mac(flow_row, row, on_link, behind):
-    """The client's MAC is the truth's; a row may lack it where the client is not local or stands
-    behind a router, or where the link has none."""
+def right_mac(flow_row, row, macs, on_link, behind):
+    """The client's MAC is the truth's, or where that has the address under several, one of them; a
+    row may lack it where the client is not local or stands behind a router, or where the link has
+    none."""
     if not row["client_mac"]:
         return True
     if "client_mac" in flow_row:
-        return flow_row["client_mac"] == row["client_mac"]
+        return flow_row["client_mac"] in macs[row["client_ip"]] | {row["client_mac"]}
     local = is_local(row["client_ip"]) or (row["client_mac"], row["client_ip"]) in on_link
     return not local or row["client_mac"] in behind
 
@@ -75,7 +85,9 @@ def names(capture, run, flows, settings):
         outcome.left_out[capture.left_out()] += len(rows)
         return outcome
     on_link = {(r["mac"], r["ip"]) for r in capture.rows["bindings"] if r["via"] in ("arp", "ndp")}
-    behind, flow_rows = routers(capture), run.of("flow")
+    behind, flow_rows, macs = routers(capture), run.of("flow"), defaultdict(set)
+    for row in capture.rows["clients"]:
+        macs[row["ip"]].add(row["mac"])
     for row in rows:
         rule = name_rule(capture, row)
         if rule:
@@ -85,7 +97,7 @@ def names(capture, run, flows, settings):
         of_client = [r for r in said if r.get("client_ip", "").lower() == row["client_ip"].lower()]
         client = f"{row['client_ip']} {row['client_mac']}"
         text = f"{row['via']} {row['name']} of {client} (frame {row['first_frame']})"
-        if any(right_mac(r, row, on_link, behind) for r in of_client):
+        if any(right_mac(r, row, macs, on_link, behind) for r in of_client):
             outcome.ok()
         elif of_client:
             outcome.wrong(

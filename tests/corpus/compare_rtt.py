@@ -14,6 +14,8 @@ def rtt_rule(capture, row, outer):
     flow = outer.get(key)
     if flow is None:
         return "in a tunnel"
+    if " | " in flow["encaps"]:
+        return "seen in several encapsulations: the truth has one stream of them"
     if key in capture.inner_keys:
         return "both in a tunnel and outside: the truth has one stream of the two"
     rule = outer_flow_rule(flow)
