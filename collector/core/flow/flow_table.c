@@ -63,7 +63,8 @@ static struct flow *flow_at(const struct flow_table *t, uint32_t idx)
 int flow_table_new(
 	struct flow_table **ret, const struct flow_settings *settings, struct counters *counters)
 {
-	struct flow_table *t = aligned_alloc(CACHE_LINE, sizeof(*t));
+	size_t size = (sizeof(struct flow_table) + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+	struct flow_table *t = aligned_alloc(CACHE_LINE, size);
 	uint32_t buckets = 64;
 
 	if (t == NULL)

@@ -28,29 +28,27 @@ static void add_saturating(uint8_t *count)
 		++*count;
 }
 
-// SYN, SYN/ACK and the ACK that ends the handshake. A SYN or SYN/ACK that came twice leaves no RTT:
-// it cannot be told which of them was answered (Karn, Partridge 1987; RFC 6298 section 3).
+// SYN, SYN/ACK and the ACK that ends the handshake. Of what is repeated that counts which was
+// answered at the soonest: the last SYN before the SYN/ACK, the first SYN/ACK after it.
 static void handshake(
 	struct flow *flow, const struct packet *p, unsigned end, uint32_t seq, uint32_t ack)
 {
 	struct flow_tcp *tcp = &flow->tcp;
 
 	if (p->tcp_flags & TCP_SYN) {
-		uint8_t which = p->tcp_flags & TCP_ACK ? TCP_STATE_SYN_ACK : TCP_STATE_SYN;
-		bool again = tcp->state & which;
-
-		if (again && tcp->next_seq[end] == seq + 1)
+		if ((tcp->state & (TCP_STATE_SEQ_0 << end)) && tcp->next_seq[end] == seq + 1)
 			add_saturating(&tcp->syn_retransmissions);
-		if (again)
-			tcp->state |= TCP_STATE_NO_RTT;
-		tcp->state |= which;
-		if (which == TCP_STATE_SYN) {
+		if (!(p->tcp_flags & TCP_ACK)) {
+			tcp->state |= TCP_STATE_SYN;
+			tcp->state &= (uint8_t)~TCP_STATE_SYN_ACK;
 			flow->syn_ts_ns = p->ts_ns;
-			return;
+			flow->rtt_server_us = UINT32_MAX;
+		} else if (!(tcp->state & TCP_STATE_SYN_ACK)) {
+			tcp->state |= TCP_STATE_SYN_ACK;
+			flow->syn_ack_ts_ns = p->ts_ns;
+			if ((tcp->state & TCP_STATE_SYN) && end == 1)
+				flow->rtt_server_us = latency_us(flow->syn_ts_ns, p->ts_ns);
 		}
-		flow->syn_ack_ts_ns = p->ts_ns;
-		if ((tcp->state & TCP_STATE_SYN) && end == 1)
-			flow->rtt_server_us = latency_us(flow->syn_ts_ns, p->ts_ns);
 	} else if ((tcp->state & TCP_STATE_SYN_ACK) && end == 0 && (p->tcp_flags & TCP_ACK) &&
 		ack == tcp->next_seq[1]) {
 		flow->rtt_client_us = latency_us(flow->syn_ack_ts_ns, p->ts_ns);
@@ -58,8 +56,6 @@ static void handshake(
 	} else if (p->payload_len > 0 || !(tcp->state & (TCP_STATE_SYN | TCP_STATE_SYN_ACK))) {
 		tcp->state |= TCP_STATE_HANDSHAKE;
 	}
-	if (tcp->state & TCP_STATE_NO_RTT)
-		flow->rtt_client_us = flow->rtt_server_us = UINT32_MAX;
 }
 
 // Data that does not begin where the last ended: a keep-alive or probe, a repetition, late, or past

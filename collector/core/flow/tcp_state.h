@@ -9,9 +9,8 @@ enum tcp_state_bits {
 	TCP_STATE_FIN_0 = 1 << 2, // end 0 has sent its FIN; next_seq counts it
 	TCP_STATE_FIN_1 = 1 << 3,
 	TCP_STATE_SYN = 1 << 4, // a SYN was seen
-	TCP_STATE_SYN_ACK = 1 << 5,
+	TCP_STATE_SYN_ACK = 1 << 5, // since the last SYN
 	TCP_STATE_HANDSHAKE = 1 << 6, // the initiator's ACK was seen, or it is too late for an RTT
-	TCP_STATE_NO_RTT = 1 << 7, // a SYN or SYN/ACK came twice: whose answer was it? (Karn)
 };
 
 // Updates from one segment sent by `end`. Sets FLOW_CLOSED when both FINs are acknowledged or a RST
