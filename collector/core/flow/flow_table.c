@@ -178,7 +178,7 @@ static void table_remove(struct flow_table *t, const struct flow *flow)
 			return;
 		}
 	}
-	REQUIRE(!"a flow in the table stands in a bucket");
+	REQUIRE(false && "a flow in the table stands in a bucket");
 }
 
 // ---- ending and cutting
