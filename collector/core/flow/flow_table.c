@@ -229,8 +229,8 @@ static void flow_end_linked(
 
 static void wheel_link(struct flow_table *t, struct flow *flow)
 {
-	flow_wheel_link(
-		t->wheel, pool_index(&t->flows, flow), MIN(flow_idle_at(t, flow), flow->cut_ns));
+	flow_wheel_link(t->wheel, pool_index(&t->flows, flow),
+		MIN(flow_idle_at(t, flow), flow->cut_ns), t->now_ns);
 }
 
 // Cuts that came due while there was nothing to report leave no row.
@@ -304,7 +304,12 @@ bool flow_table_expire(struct flow_table *t, uint64_t now_ns, uint32_t max)
 		uint32_t idx = flow_wheel_due(t->wheel, now_ns);
 		if (idx == POOL_NONE)
 			return true;
-		found += flow_due(t, flow_at(t, idx), now_ns);
+		struct flow *flow = flow_at(t, idx);
+		found += flow_due(t, flow, now_ns);
+		// It may be idle since long as well: linked again when its segment is out, it must
+		// be met before the wheel turns on.
+		if (flow->end_reason == END_ACTIVE)
+			return false;
 	}
 	return false;
 }
@@ -321,12 +326,13 @@ bool flow_table_flush(struct flow_table *t, uint64_t now_ns, uint32_t max)
 			if (found == max)
 				return false;
 			struct flow *flow = flow_at(t, bucket->idx[e]);
-			uint64_t idle_at = flow_idle_at(t, flow);
-			found++;
-			if (idle_at < now_ns)
-				flow_end_linked(t, flow, END_IDLE, idle_at);
-			else
+			flow_wheel_unlink(t->wheel, bucket->idx[e]);
+			if (!flow_due(t, flow, now_ns))
 				flow_end_linked(t, flow, END_FORCED, now_ns);
+			// A cut flow stands here until its segment is out.
+			if (!(flow->bits & FLOW_ENDED))
+				return false;
+			found++;
 		}
 	}
 	return true;

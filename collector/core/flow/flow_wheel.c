@@ -53,12 +53,13 @@ size_t flow_wheel_bytes(const struct flow_wheel *wheel)
 	return sizeof(*wheel) + (size_t)wheel->entries_max * sizeof(struct link);
 }
 
-void flow_wheel_link(struct flow_wheel *wheel, uint32_t idx, uint64_t deadline_ns)
+void flow_wheel_link(struct flow_wheel *wheel, uint32_t idx, uint64_t deadline_ns, uint64_t now_ns)
 {
 	uint64_t tick = deadline_ns >> SLOT_SHIFT;
 
-	if (wheel->count == 0 && wheel->tick == 0)
-		wheel->tick = tick;
+	// An empty wheel stands at the hour of whoever comes first.
+	if (wheel->count == 0)
+		wheel->tick = MAX(wheel->tick, now_ns >> SLOT_SHIFT);
 	tick = MAX(tick, wheel->tick);
 	tick = MIN(tick, wheel->tick + SLOTS - 1);
 	uint32_t slot = (uint32_t)tick & (SLOTS - 1);

@@ -19,8 +19,9 @@ int flow_wheel_new(struct flow_wheel **ret, uint32_t entries_max);
 void flow_wheel_free(struct flow_wheel *wheel); // accepts NULL
 size_t flow_wheel_bytes(const struct flow_wheel *wheel);
 
-// Links an entry that is not linked; a deadline that has passed is found next.
-void flow_wheel_link(struct flow_wheel *wheel, uint32_t idx, uint64_t deadline_ns);
+// Links an entry that is not linked; a deadline that has passed is found next. `now_ns`: no later
+// than any later call's.
+void flow_wheel_link(struct flow_wheel *wheel, uint32_t idx, uint64_t deadline_ns, uint64_t now_ns);
 void flow_wheel_unlink(struct flow_wheel *wheel, uint32_t idx);
 
 // Unlinks and returns an entry whose slot has passed by now_ns, or POOL_NONE when there is none.

@@ -159,7 +159,6 @@ struct settings {
 	char *read_file; // -r: a capture, "-": standard input; NULL: live
 	char *output; // -o: a directory, or "-": rows to standard output
 	uint64_t seed; // --seed: fixes ids, keys and reading time; 0: none
-	bool clock_packet; // --clock packet: a live source with a file's clock
 };
 
 // Fills in every default. Returns 0 or -ENOMEM.
