@@ -8,21 +8,6 @@ static uint16_t be16(const uint8_t *p)
 	return (uint16_t)(p[0] << 8 | p[1]);
 }
 
-// Ports stand where TCP, UDP, DCCP, SCTP and UDP-Lite have them (RFC 9293, 768, 4340, 9260, 3828).
-static bool has_ports(const struct packet *p)
-{
-	switch (p->ip_proto) {
-	case IP_PROTO_TCP:
-	case IP_PROTO_UDP:
-	case 33:
-	case 132:
-	case 136:
-		return (p->bits & PACKET_LATER) == 0 && p->l4_header_len >= 4;
-	default:
-		return false;
-	}
-}
-
 unsigned flow_key_of(struct flow_key *key, const struct packet *p, const struct packet_extra *extra,
 	bool vlan_in_key, uint8_t group)
 {
@@ -30,7 +15,7 @@ unsigned flow_key_of(struct flow_key *key, const struct packet *p, const struct 
 	uint16_t source_port = 0, destination_port = 0;
 	unsigned reverse;
 
-	if (has_ports(p)) {
+	if (packet_has_ports(p)) {
 		source_port = be16(p->data + p->l4_offset);
 		destination_port = be16(p->data + p->l4_offset + 2);
 	}

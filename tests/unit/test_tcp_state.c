@@ -1,0 +1,219 @@
+// TCP state: handshake RTT, retransmissions, late and lost data, close; by hand-made segments.
+#include "core/flow/tcp_state.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct flow flow;
+
+struct sent {
+	unsigned end;
+	uint8_t flags;
+	uint32_t seq, ack;
+	uint16_t payload;
+	uint64_t ts_us;
+	uint16_t window;
+};
+
+static void begin(void)
+{
+	memset(&flow, 0, sizeof(flow));
+	flow.rtt_client_us = flow.rtt_server_us = UINT32_MAX;
+}
+
+static void send(struct sent s)
+{
+	uint8_t header[20] = {0};
+	struct packet p = {
+		.data = header,
+		.ts_ns = s.ts_us * 1000,
+		.tcp_flags = s.flags,
+		.l4_header_len = 20,
+		.payload_len = s.payload,
+		.ip_proto = IP_PROTO_TCP,
+	};
+
+	for (int i = 0; i < 4; i++) {
+		header[4 + i] = (uint8_t)(s.seq >> (24 - 8 * i));
+		header[8 + i] = (uint8_t)(s.ack >> (24 - 8 * i));
+	}
+	header[14] = (uint8_t)(s.window >> 8);
+	header[15] = (uint8_t)s.window;
+	tcp_state_update(&flow, &p, s.end);
+}
+
+static void handshake(uint32_t client_isn, uint32_t server_isn)
+{
+	begin();
+	send((struct sent){0, TCP_SYN, client_isn, 0, 0, 1000, 100});
+	send((struct sent){1, TCP_SYN | TCP_ACK, server_isn, client_isn + 1, 0, 1250, 100});
+	send((struct sent){0, TCP_ACK, client_isn + 1, server_isn + 1, 0, 1255, 100});
+}
+
+static void test_handshake_rtt(void **)
+{
+	handshake(100, 900);
+	assert_int_equal(flow.rtt_server_us, 250);
+	assert_int_equal(flow.rtt_client_us, 5);
+	// Later segments do not change it.
+	send((struct sent){0, TCP_ACK, 101, 901, 10, 9000, 100});
+	assert_int_equal(flow.rtt_client_us, 5);
+}
+
+static void test_repeated_syn(void **)
+{
+	begin();
+	send((struct sent){0, TCP_SYN, 100, 0, 0, 1000, 100});
+	send((struct sent){0, TCP_SYN, 100, 0, 0, 2000, 100});
+	send((struct sent){1, TCP_SYN | TCP_ACK, 900, 101, 0, 2250, 100});
+	send((struct sent){1, TCP_SYN | TCP_ACK, 900, 101, 0, 2300, 100});
+	send((struct sent){0, TCP_ACK, 101, 901, 0, 2305, 100});
+	assert_int_equal(flow.rtt_server_us, 250);
+	assert_int_equal(flow.rtt_client_us, 55);
+	assert_int_equal(flow.tcp.syn_retransmissions, 2);
+}
+
+static void test_time_that_runs_back_leaves_no_rtt(void **)
+{
+	begin();
+	send((struct sent){0, TCP_SYN, 100, 0, 0, 5000, 100});
+	send((struct sent){1, TCP_SYN | TCP_ACK, 900, 101, 0, 4000, 100});
+	assert_int_equal(flow.rtt_server_us, UINT32_MAX);
+}
+
+static void test_retransmission_and_wrap(void **)
+{
+	handshake(UINT32_MAX - 50, 900);
+	uint32_t seq = UINT32_MAX - 49;
+	send((struct sent){0, TCP_ACK, seq, 901, 100, 2000, 100}); // over the wrap
+	send((struct sent){0, TCP_ACK, seq + 100, 901, 100, 2001, 100});
+	assert_int_equal(flow.tcp.retransmissions[0], 0);
+	send((struct sent){0, TCP_ACK, seq, 901, 100, 2002, 100});
+	send((struct sent){0, TCP_ACK, seq + 100, 901, 100, 2003, 100});
+	assert_int_equal(flow.tcp.retransmissions[0], 2);
+	// Partly new data is not a repetition.
+	send((struct sent){0, TCP_ACK, seq + 150, 901, 100, 2004, 100});
+	assert_int_equal(flow.tcp.retransmissions[0], 2);
+	assert_int_equal(flow.tcp.next_seq[0], seq + 250);
+}
+
+static void test_keep_alive_is_no_retransmission(void **)
+{
+	handshake(100, 900);
+	send((struct sent){0, TCP_ACK, 101, 901, 10, 2000, 100});
+	send((struct sent){0, TCP_ACK, 110, 901, 1, 3000, 100});
+	send((struct sent){0, TCP_ACK, 110, 901, 0, 3001, 100});
+	assert_int_equal(flow.tcp.retransmissions[0], 0);
+}
+
+static void test_late_segment_is_out_of_order(void **)
+{
+	handshake(100, 900);
+	send((struct sent){1, TCP_ACK, 901, 101, 100, 2000, 100});
+	send((struct sent){1, TCP_ACK, 1101, 101, 100, 2001, 100});
+	send((struct sent){1, TCP_ACK, 1001, 101, 100, 2002, 100});
+	assert_int_equal(flow.tcp.out_of_order[1], 1);
+	assert_int_equal(flow.tcp.retransmissions[1], 0);
+	// The hole is filled: the same again is a repetition.
+	send((struct sent){1, TCP_ACK, 1001, 101, 100, 2003, 100});
+	assert_int_equal(flow.tcp.retransmissions[1], 1);
+}
+
+static void test_acknowledged_but_never_seen(void **)
+{
+	handshake(100, 900);
+	send((struct sent){1, TCP_ACK, 901, 101, 100, 2000, 100});
+	send((struct sent){0, TCP_ACK, 101, 1501, 0, 2001, 100});
+	assert_int_equal(flow.gap_bytes[1], 500);
+	// Another connection's number is not half a gigabyte lost.
+	send((struct sent){0, TCP_ACK, 101, 0x70000000, 0, 2002, 100});
+	assert_int_equal(flow.gap_bytes[1], 500);
+}
+
+static void test_zero_window(void **)
+{
+	handshake(100, 900);
+	send((struct sent){0, TCP_ACK, 101, 901, 0, 2000, 0});
+	send((struct sent){0, TCP_RST, 101, 901, 0, 2000, 0});
+	assert_int_equal(flow.tcp.zero_window[0], 1);
+}
+
+static void test_close_by_both_fins(void **)
+{
+	handshake(100, 900);
+	send((struct sent){0, TCP_FIN | TCP_ACK, 101, 901, 0, 2000, 100});
+	send((struct sent){1, TCP_ACK, 901, 102, 0, 2001, 100});
+	assert_false(flow.bits & FLOW_CLOSED);
+	send((struct sent){1, TCP_FIN | TCP_ACK, 901, 102, 0, 2002, 100});
+	assert_false(flow.bits & FLOW_CLOSED);
+	send((struct sent){0, TCP_ACK, 102, 902, 0, 2003, 100});
+	assert_true(flow.bits & FLOW_CLOSED);
+}
+
+static void test_close_by_reset(void **)
+{
+	begin();
+	send((struct sent){0, TCP_SYN, 100, 0, 0, 1000, 100});
+	send((struct sent){1, TCP_RST | TCP_ACK, 0, 101, 0, 1100, 0});
+	assert_true(flow.bits & FLOW_CLOSED);
+}
+
+static void test_repeated_fin(void **)
+{
+	handshake(100, 900);
+	send((struct sent){0, TCP_FIN | TCP_ACK, 101, 901, 0, 2000, 100});
+	send((struct sent){0, TCP_FIN | TCP_ACK, 101, 901, 0, 3000, 100});
+	assert_int_equal(flow.tcp.fin_retransmissions, 1);
+	assert_int_equal(flow.tcp.retransmissions[0], 0);
+}
+
+static void test_restart_keeps_sequence_numbers(void **)
+{
+	handshake(100, 900);
+	send((struct sent){0, TCP_ACK, 101, 901, 10, 2000, 100});
+	send((struct sent){0, TCP_ACK, 101, 901, 10, 2001, 100});
+	tcp_state_restart(&flow);
+	assert_int_equal(flow.tcp.retransmissions[0], 0);
+	send((struct sent){0, TCP_ACK, 101, 901, 10, 2002, 100});
+	assert_int_equal(flow.tcp.retransmissions[0], 1);
+}
+
+// A header that the snap length cut has flags, and nothing behind its end is read.
+static void test_cut_header(void **)
+{
+	uint8_t *header = calloc(1, 14);
+	struct packet p = {.data = header,
+		.tcp_flags = TCP_RST,
+		.l4_header_len = 14,
+		.ip_proto = IP_PROTO_TCP};
+
+	begin();
+	tcp_state_update(&flow, &p, 0);
+	assert_int_equal(flow.tcp_flags[0], TCP_RST);
+	free(header);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_handshake_rtt),
+		cmocka_unit_test(test_repeated_syn),
+		cmocka_unit_test(test_time_that_runs_back_leaves_no_rtt),
+		cmocka_unit_test(test_retransmission_and_wrap),
+		cmocka_unit_test(test_keep_alive_is_no_retransmission),
+		cmocka_unit_test(test_late_segment_is_out_of_order),
+		cmocka_unit_test(test_acknowledged_but_never_seen),
+		cmocka_unit_test(test_zero_window),
+		cmocka_unit_test(test_close_by_both_fins),
+		cmocka_unit_test(test_close_by_reset),
+		cmocka_unit_test(test_repeated_fin),
+		cmocka_unit_test(test_restart_keeps_sequence_numbers),
+		cmocka_unit_test(test_cut_header),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
