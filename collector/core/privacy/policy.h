@@ -24,10 +24,12 @@ enum policy_action {
 struct policy_rule {
 	uint8_t action; // enum policy_action
 	uint8_t bits4, bits6; // TRUNCATE
+	bool own; // the operator's, not the profile's
+	unsigned line; // of the policy; 0: the profile's, or the command line's
 	uint64_t bucket; // BUCKET, in the field's unit
-	unsigned line; // of the policy; 0: the profile's
 };
 
+struct domain_list;
 struct policy;
 struct pseudonym;
 
@@ -40,15 +42,25 @@ int policy_new(struct policy **ret, const struct settings *settings, struct prob
 void policy_free(struct policy *policy); // wipes keys; accepts NULL
 
 // The rule of field `field` (enum flow_field, ... in schema.h) of a record type. `local`: for
-// addresses, the rule of a local end; else of a remote one.
+// addresses, the rule of a local end; else of a remote one. A list or message: whether any of its
+// sub-fields leaves.
 struct policy_rule policy_rule(
 	const struct policy *policy, enum record_type type, unsigned field, bool local);
 
-// Whether a record type leaves at all (flows and clients do not in `basic`).
+// The policy's name of a field, "flow.dns.name", "flow.client_ip.local"; and a rule in its own
+// words, "truncate: 24/48".
+enum { FIELD_PATH_SIZE = 96, RULE_TEXT_SIZE = 64 };
+void policy_field_path(
+	enum record_type type, unsigned field, bool local, char path[FIELD_PATH_SIZE]);
+void policy_rule_print(
+	const struct policy_rule *rule, const struct field_info *field, char text[RULE_TEXT_SIZE]);
+
+// Whether a record type leaves at all: whether any field of its own does (in `basic` none of flows
+// and clients).
 bool policy_writes(const struct policy *policy, enum record_type type);
 
-// Whether usage has a row for each client and application, or for each category only (`basic`), and
-// the window that goes with it.
+// Whether usage has a row for each client and application, or for each category only (`basic`, and
+// wherever usage.client_key does not leave), and the window that goes with it.
 bool policy_usage_by_client(const struct policy *policy);
 
 // Those of whom nothing may be learned.
@@ -58,11 +70,23 @@ const struct excluded *policy_excluded(const struct policy *policy);
 uint64_t policy_fingerprint(const struct policy *policy);
 const uint8_t *policy_sha256(const struct policy *policy);
 
+// What the policy is called, as configured.
+const char *policy_id(const struct policy *policy);
+const char *policy_version(const struct policy *policy);
+
 // client_key = HMAC-SHA-256 of (epoch, tenant, site, VLAN, kind, value), cut to 16 octets.
 enum client_kind { CLIENT_KIND_MAC = 1, CLIENT_KIND_IP4 = 4, CLIENT_KIND_IP6 = 6 };
 void policy_client_key(const struct policy *policy, enum client_kind kind, uint16_t vlan,
 	const uint8_t *value, uint8_t ret_key[16]);
+// Which key that was: 1 from a key file or a seed, 0 when it is one of this run only.
 uint32_t policy_key_epoch(const struct policy *policy);
+
+// What POLICY_PSEUDONYM makes of a string or a keyed id: the first 16 octets of an HMAC-SHA-256.
+void policy_pseudonym(const struct policy *policy, enum record_type type, unsigned field,
+	const uint8_t *value, size_t len, uint8_t ret[16]);
+
+// The public suffixes that POLICY_DOMAIN goes by.
+const struct domain_list *policy_domains(const struct policy *policy);
 
 // A keyed id that says nothing of what it is made from: flow ids.
 uint64_t policy_flow_id(const struct policy *policy, uint64_t id);

@@ -105,6 +105,7 @@ struct health_row {
 	bool last; // packets_in_flows stands in the last row only
 	uint64_t flows_active_now, clients_now, dpi_states_now, dpi_memory;
 	uint64_t delivered[RECORD_TYPE_COUNT];
+	// What export lost; the door adds no_batch, too_large and, from the counters, event_ring.
 	uint64_t lost[RECORD_TYPE_COUNT][LOST_CAUSE_COUNT];
 	const char *exporter;
 	bool exporter_up;
@@ -142,10 +143,12 @@ void record_health(struct record *record, const struct health_row *row);
 // Seals batches older than the batch age by `now_ns` (any steady clock); `all`: every open one.
 void record_seal(struct record *record, uint64_t now_ns, uint64_t age_ns, bool all);
 
-// Rows made, and rows lost because no batch was free, by type; withheld counts for the summary.
+// Rows handed over in batches; rows lost because no batch was free, or because a batch is smaller
+// than the row; withheld counts for the summary.
 struct record_stats {
 	uint64_t made[RECORD_TYPE_COUNT];
 	uint64_t no_batch[RECORD_TYPE_COUNT];
+	uint64_t too_large[RECORD_TYPE_COUNT];
 	uint64_t withheld_rows[RECORD_TYPE_COUNT]; // by the policy
 	uint64_t withheld_values[RECORD_TYPE_COUNT]; // values dropped or changed, all fields
 };

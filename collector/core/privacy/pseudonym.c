@@ -1,0 +1,168 @@
+// Keyed pseudonyms: HMAC-SHA-256 (RFC 2104) by libcrypto, SipHash for flow ids.
+#include "core/privacy/pseudonym.h"
+
+#include "core/base/compiler.h"
+#include "core/base/hash.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct pseudonym {
+	uint8_t key[PSEUDONYM_PURPOSE_COUNT][32];
+	struct hash_key flow;
+	uint8_t file[PSEUDONYM_FILE_MAX]; // while it is read
+};
+
+static void hmac(
+	const uint8_t *key, size_t key_len, const void *message, size_t len, uint8_t out[32])
+{
+	unsigned out_len = 32;
+
+	// Fails for want of memory only; a pseudonym that was not made must not leave.
+	REQUIRE(HMAC(EVP_sha256(), key, (int)key_len, message, len, out, &out_len) != NULL);
+}
+
+// A key for each purpose from the secret.
+static void derive(struct pseudonym *p, const void *secret, size_t len)
+{
+	for (uint8_t purpose = 1; purpose < PSEUDONYM_PURPOSE_COUNT; purpose++) {
+		uint8_t label[] = "weir pseudonym 0";
+		label[sizeof(label) - 2] = (uint8_t)('0' + purpose);
+		hmac(secret, len, label, sizeof(label) - 1, p->key[purpose]);
+	}
+	memcpy(&p->flow, p->key[PSEUDONYM_FLOW], sizeof(p->flow));
+}
+
+// By the open file, not by its name: what is checked is what is read.
+static int check_key_file(int fd, const char *path, struct problems *problems)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0) {
+		problems_add(problems, path, 0, "cannot look at the key file: %s", strerror(errno));
+		return -EINVAL;
+	}
+	if (!S_ISREG(st.st_mode)) {
+		problems_add(problems, path, 0, "the key file must be a regular file");
+		return -EINVAL;
+	}
+	if ((st.st_mode & 077) != 0) {
+		problems_add(problems, path, 0,
+			"the key file may be readable by its owner only: its mode is %03o, allowed "
+			"are "
+			"600 and 400",
+			(unsigned)(st.st_mode & 0777));
+		return -EINVAL;
+	}
+	if (st.st_uid != 0 && st.st_uid != geteuid()) {
+		problems_add(problems, path, 0,
+			"the key file must belong to root or to the user who starts weir");
+		return -EINVAL;
+	}
+	if (st.st_size < PSEUDONYM_FILE_MIN || st.st_size > PSEUDONYM_FILE_MAX) {
+		problems_add(problems, path, 0,
+			"the key file must hold %d to %d octets, it holds %lld", PSEUDONYM_FILE_MIN,
+			PSEUDONYM_FILE_MAX, (long long)st.st_size);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int read_key_file(struct pseudonym *p, const char *path, struct problems *problems)
+{
+	int err = 0;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+	if (fd < 0) {
+		err = -errno;
+		problems_add(problems, path, 0, "cannot open the key file: %s", strerror(errno));
+		return err;
+	}
+	err = check_key_file(fd, path, problems);
+	if (err == 0) {
+		ssize_t len = read(fd, p->file, sizeof(p->file));
+		if (len < PSEUDONYM_FILE_MIN) {
+			problems_add(problems, path, 0, "cannot read the key file");
+			err = -EIO;
+		} else {
+			derive(p, p->file, (size_t)len);
+		}
+		OPENSSL_cleanse(p->file, sizeof(p->file));
+	}
+	close(fd);
+	return err;
+}
+
+static int make_key(struct pseudonym *p, uint64_t seed, struct problems *problems)
+{
+	if (seed != 0) {
+		uint8_t secret[16] = "weir seed";
+		memcpy(secret + 8, &seed, sizeof(seed));
+		derive(p, secret, sizeof(secret));
+		return 0;
+	}
+	if (getrandom(p->file, 32, 0) != 32) {
+		problems_add(problems, NULL, 0, "the kernel gives no random key for pseudonyms");
+		return -EIO;
+	}
+	derive(p, p->file, 32);
+	OPENSSL_cleanse(p->file, 32);
+	return 0;
+}
+
+int pseudonym_new(
+	struct pseudonym **ret, const char *path, uint64_t seed, struct problems *problems)
+{
+	struct pseudonym *p =
+		mmap(NULL, sizeof(*p), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		return -ENOMEM;
+	if (mlock(p, sizeof(*p)) < 0) {
+		int err = -errno;
+		problems_add(problems, NULL, 0,
+			"cannot lock the memory of the pseudonym key (%s): allow it by ulimit -l "
+			"or "
+			"LimitMEMLOCK",
+			strerror(errno));
+		munmap(p, sizeof(*p));
+		return err;
+	}
+	madvise(p, sizeof(*p), MADV_DONTDUMP);
+	madvise(p, sizeof(*p), MADV_WIPEONFORK);
+
+	int err = path != NULL ? read_key_file(p, path, problems) : make_key(p, seed, problems);
+	if (err) {
+		pseudonym_free(p);
+		return err;
+	}
+	*ret = p;
+	return 0;
+}
+
+void pseudonym_free(struct pseudonym *pseudonym)
+{
+	if (pseudonym == NULL)
+		return;
+	OPENSSL_cleanse(pseudonym, sizeof(*pseudonym));
+	munmap(pseudonym, sizeof(*pseudonym));
+}
+
+void pseudonym_make(const struct pseudonym *pseudonym, enum pseudonym_purpose purpose,
+	const void *message, size_t len, uint8_t ret[32])
+{
+	hmac(pseudonym->key[purpose], 32, message, len, ret);
+}
+
+uint64_t pseudonym_word(const struct pseudonym *pseudonym, uint64_t word)
+{
+	return hash_words(&pseudonym->flow, &word, 1);
+}

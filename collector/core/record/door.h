@@ -1,0 +1,165 @@
+// The door from inside, for record.c and health.c: its state, and how each type of field passes.
+#pragma once
+
+#include "core/base/compiler.h"
+#include "core/privacy/domain.h"
+#include "core/record/dns_type.h"
+#include "core/record/encode.h"
+#include "core/record/record.h"
+#include "core/schema/schema.h"
+
+enum {
+	// A row is made here first: more than the longest that can be.
+	ROW_SIZE_MAX = 192 << 10,
+	// Room that health's lists leave: more than one entry and all plain fields.
+	ROW_SIZE_SPARE = 32 << 10,
+};
+
+struct record {
+	uint8_t action[2][RECORD_TYPE_COUNT][SCHEMA_FIELDS_MAX]; // enum policy_action; [1]: local
+	const struct policy *policy;
+	const struct taxonomy *taxonomy;
+	struct record_identity identity; // with strings of its own
+	uint64_t policy_fp;
+	uint32_t key_epoch;
+	bool json, wait;
+	struct batch_pool *batches;
+	struct domain_cache *domains;
+	char dns_type[DNS_TYPE_NAME_SIZE];
+	bool server_local; // of the flow at hand
+
+	uint64_t sequence[RECORD_TYPE_COUNT]; // of the next row
+	struct open_batch {
+		struct batch *batch;
+		uint32_t keys; // octets taken at its end by keys
+		uint64_t since_ns; // of the caller's clock; 0: not asked yet
+	} open[RECORD_TYPE_COUNT];
+
+	struct record_stats stats;
+	uint64_t excluded_rows[RECORD_TYPE_COUNT];
+	uint64_t withheld[RECORD_TYPE_COUNT][SCHEMA_FIELDS_MAX][2]; // values; [1]: of local ends
+
+	uint8_t *row; // ROW_SIZE_MAX
+	char *text; // as JSON
+};
+
+enum { ROW_TEXT_MAX = 4 * ROW_SIZE_MAX };
+
+// An end of a flow and its address.
+struct end_value {
+	struct span ip;
+	bool local;
+};
+
+static const struct span no_text;
+
+static inline struct end_value end_address(const struct row_end *end, const struct segment_event *s)
+{
+	return (struct end_value){octets(end->ip, s->ip_version == 6 ? 16 : 4), end->local};
+}
+
+static inline struct span dns_type(struct record *d, uint16_t type)
+{
+	return text(dns_type_name(type, d->dns_type));
+}
+
+// What is not simply kept: counts it as withheld, and writes what the rule leaves of it.
+uint8_t *put_changed_number(struct record *d, uint8_t *at, enum record_type type, unsigned field,
+	enum wire wire, uint64_t value);
+uint8_t *put_changed_text(
+	struct record *d, uint8_t *at, enum record_type type, unsigned field, struct span value);
+uint8_t *put_changed_bytes(struct record *d, uint8_t *at, enum record_type type, unsigned field,
+	bool local, struct span value);
+void count_withheld(struct record *d, enum record_type type, unsigned field, bool local);
+
+// PUT_type(record, id, index of the field, known, value): writes one field at `at`.
+#define PUT_NUMBER(R, id, index, wire, put, known, value) \
+	if (known) { \
+		if (likely(d->action[0][RECORD_##R][index] == POLICY_KEEP)) \
+			at = put(put_tag(at, id, wire), (uint64_t)(value)); \
+		else \
+			at = put_changed_number( \
+				d, at, RECORD_##R, index, wire, (uint64_t)(value)); \
+	}
+#define PUT_VARINT(R, id, index, known, value) \
+	PUT_NUMBER(R, id, index, WIRE_VARINT, put_varint, known, value)
+#define PUT_FIXED64(R, id, index, known, value) \
+	PUT_NUMBER(R, id, index, WIRE_FIXED64, put_fixed64, known, value)
+#define PUT_TIME_NS PUT_FIXED64
+#define PUT_TIME_S PUT_FIXED64
+#define PUT_ID64 PUT_FIXED64
+#define PUT_COUNT32 PUT_VARINT
+#define PUT_COUNT64 PUT_VARINT
+#define PUT_CODE32 PUT_VARINT
+#define PUT_CODE64 PUT_VARINT
+#define PUT_BITS PUT_VARINT
+#define PUT_ENUM PUT_VARINT
+#define PUT_BOOL PUT_VARINT
+#define PUT_DOUBLE(R, id, index, known, value) \
+	if (known) { \
+		double number = value; \
+		uint64_t bits; \
+		memcpy(&bits, &number, 8); \
+		PUT_FIXED64(R, id, index, true, bits) \
+	}
+// Zigzag: small negative numbers stay small.
+#define PUT_SINT64(R, id, index, known, value) \
+	if (known) { \
+		int64_t number = value; \
+		PUT_VARINT(R, id, index, true, \
+			((uint64_t)number << 1) ^ (number < 0 ? UINT64_MAX : 0)) \
+	}
+#define PUT_STRING(R, id, index, known, value) \
+	if (known) { \
+		if (likely(d->action[0][RECORD_##R][index] == POLICY_KEEP)) \
+			at = put_string(at, id, value); \
+		else \
+			at = put_changed_text(d, at, RECORD_##R, index, value); \
+	}
+#define PUT_NAME PUT_STRING
+#define PUT_STRINGS PUT_STRING
+#define PUT_BYTES(R, id, index, known, value) \
+	if (known) { \
+		if (likely(d->action[0][RECORD_##R][index] == POLICY_KEEP)) \
+			at = put_bytes(at, id, value); \
+		else \
+			at = put_changed_bytes(d, at, RECORD_##R, index, false, value); \
+	}
+#define PUT_KEY PUT_BYTES
+#define PUT_MAC PUT_BYTES
+#define PUT_ADDRESS PUT_BYTES
+#define PUT_ADDRESS_END(R, id, index, known, value) \
+	if (known) { \
+		struct end_value end = value; \
+		if (d->action[end.local][RECORD_##R][index] == POLICY_KEEP) \
+			at = put_bytes(at, id, end.ip); \
+		else \
+			at = put_changed_bytes(d, at, RECORD_##R, index, end.local, end.ip); \
+	}
+// The value of a list or message is a call that writes it and returns where it ends.
+#define PUT_MESSAGE(R, id, index, known, value) \
+	if (known) { \
+		if (d->action[0][RECORD_##R][index] == POLICY_KEEP) \
+			at = value; \
+		else \
+			count_withheld(d, RECORD_##R, index, false); \
+	}
+#define PUT_LIST PUT_MESSAGE
+
+// For a record's list of fields (sub-fields are written by their parent's call), and for a list of
+// sub-fields.
+#define PUT(R, id, name, type, unit, class, basic, standard, full, elsewhere, note, ...) \
+	PUT_##type(R, id, R##_##name, __VA_ARGS__)
+#define PUT_SUB( \
+	R, parent, id, name, type, unit, class, basic, standard, full, elsewhere, note, ...) \
+	PUT_##type(R, id, R##_##parent##__##name, __VA_ARGS__)
+#define PUT_NONE(...)
+
+#define HAS_PROTOCOL(n) ((n) < TAXONOMY_PROTOCOLS_MAX && d->taxonomy->protocol[n] != NULL)
+#define PROTOCOL(n) text(d->taxonomy->protocol[n])
+#define HAS_CATEGORY(n) ((n) < TAXONOMY_CATEGORIES_MAX && d->taxonomy->category[n] != NULL)
+#define CATEGORY(n) text(d->taxonomy->category[n])
+
+// health.c: the fields of a health row.
+uint8_t *encode_health(struct record *d, uint8_t *at, const struct health_row *row,
+	uint64_t sequence, uint64_t expires_at);

@@ -1,0 +1,116 @@
+// Protobuf's wire form (protobuf.dev, "Encoding"), written forwards into room that the caller
+// knows to be enough. All inline: this is the inside of the door's hot path.
+#pragma once
+
+#include "core/schema/field.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+struct span {
+	const uint8_t *at;
+	size_t len;
+};
+
+enum {
+	TEXT_MAX = 1024, // octets of one string; what is longer is cut
+	VARINT_MAX = 10,
+	MESSAGE_MAX = 16383, // octets of a nested message
+};
+
+static inline struct span octets(const uint8_t *at, size_t len)
+{
+	return (struct span){at, len};
+}
+
+static inline struct span text(const char *string)
+{
+	return (struct span){(const uint8_t *)string, strlen(string)};
+}
+
+static inline uint8_t *put_varint(uint8_t *at, uint64_t value)
+{
+	while (value >= 0x80) {
+		*at++ = (uint8_t)(value | 0x80);
+		value >>= 7;
+	}
+	*at++ = (uint8_t)value;
+	return at;
+}
+
+static inline uint8_t *put_fixed64(uint8_t *at, uint64_t value)
+{
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+	value = __builtin_bswap64(value);
+#endif
+	memcpy(at, &value, 8);
+	return at + 8;
+}
+
+// The tag of field `id`: a constant, hence one store or two.
+static inline __attribute__((always_inline)) uint8_t *put_tag(
+	uint8_t *at, uint32_t id, enum wire wire)
+{
+	return put_varint(at, id << 3 | wire);
+}
+
+// A nested message: its length is not known before it is written, so two octets are left for it.
+static inline uint8_t *message_open(uint8_t *at, uint32_t id)
+{
+	return put_tag(at, id, WIRE_BYTES) + 2;
+}
+
+// `body`: what message_open() returned; `at`: behind the message. Returns the row's end.
+static inline uint8_t *message_close(uint8_t *body, uint8_t *at)
+{
+	size_t len = (size_t)(at - body);
+
+	if (len < 0x80) {
+		body[-2] = (uint8_t)len;
+		memmove(body - 1, body, len);
+		return at - 1;
+	}
+	body[-2] = (uint8_t)(len | 0x80);
+	body[-1] = (uint8_t)(len >> 7);
+	return at;
+}
+
+// Whether a string can stand as it is: ASCII without a backslash.
+static inline bool is_plain(const uint8_t *at, size_t len)
+{
+	uint64_t found = 0;
+
+	for (; len >= 8; at += 8, len -= 8) {
+		uint64_t word;
+		memcpy(&word, at, 8);
+		uint64_t slash = word ^ UINT64_C(0x5c5c5c5c5c5c5c5c);
+		// The high bit of an octet: not ASCII; or, in the second term, a backslash.
+		found |= word | ((slash - UINT64_C(0x0101010101010101)) & ~slash);
+	}
+	for (; len > 0; at++, len--)
+		found |= *at == '\\' ? 0x80 : *at;
+	return (found & UINT64_C(0x8080808080808080)) == 0;
+}
+
+// SCHEMA.md: valid UTF-8; any other octet as \xHH, a backslash as \\. At most four octets for one.
+size_t escape(uint8_t *out, const uint8_t *at, size_t len);
+
+// The length of the valid UTF-8 sequence at the beginning, or 0.
+unsigned utf8_len(const uint8_t *at, size_t len);
+
+static inline uint8_t *put_bytes(uint8_t *at, uint32_t id, struct span value)
+{
+	at = put_varint(put_tag(at, id, WIRE_BYTES), value.len);
+	memcpy(at, value.at, value.len);
+	return at + value.len;
+}
+
+uint8_t *put_escaped(uint8_t *at, uint32_t id, struct span value);
+
+static inline uint8_t *put_string(uint8_t *at, uint32_t id, struct span value)
+{
+	if (value.len <= TEXT_MAX && is_plain(value.at, value.len))
+		return put_bytes(at, id, value);
+	return put_escaped(at, id, value);
+}
