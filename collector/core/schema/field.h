@@ -26,8 +26,8 @@ enum field_class { CLASS_NONE, CLASS_LINK, CLASS_PERSON, CLASS_BEHAVIOUR };
 	X(ID64, "fixed64", 1, "id, hexadecimal in JSON") \
 	X(COUNT32, "uint32", 0, "count") \
 	X(COUNT64, "uint64", 0, "count") \
-	X(CODE32, "uint32", 0, "number with a meaning of its own") \
-	X(CODE64, "uint64", 0, "number with a meaning of its own") \
+	X(CODE32, "uint32", 0, "number") \
+	X(CODE64, "uint64", 0, "number") \
 	X(BITS, "uint32", 0, "bit set, a list of names in JSON") \
 	X(ENUM, NULL, 0, "one of a list") \
 	X(BOOL, "bool", 0, "yes or no") \
