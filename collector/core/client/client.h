@@ -75,7 +75,7 @@ struct client {
 	// Rows (ledger).
 	uint32_t deadline; // place in the heap of deadlines
 	uint64_t due_ns; // when its next row is due; CLIENT_NEVER: none
-	uint64_t row_ns; // of the last row
+	uint64_t row_ns, row_last_seen_ns; // of the last row, and what it said
 	bool row_written;
 	bool changed; // since the last row
 

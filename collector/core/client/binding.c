@@ -1,0 +1,197 @@
+// Bindings of addresses to MACs over time.
+#include "core/client/binding.h"
+
+#include "core/base/memory.h"
+
+#include <errno.h>
+#include <string.h>
+
+static uint32_t power_of_two(uint32_t at_least)
+{
+	uint32_t p = 1;
+
+	while (p < at_least)
+		p *= 2;
+	return p;
+}
+
+int bindings_init(struct bindings *bindings, uint32_t max, struct hash_key key)
+{
+	memset(bindings, 0, sizeof(*bindings));
+	bindings->newest = bindings->oldest = POOL_NONE;
+	bindings->key = key;
+	uint32_t buckets = power_of_two(max);
+	bindings->bucket_mask = buckets - 1;
+	bindings->buckets = memory_reserve(buckets * sizeof(uint32_t));
+	if (bindings->buckets == NULL)
+		return -ENOMEM;
+	memset(bindings->buckets, 0xff, buckets * sizeof(uint32_t));
+	return pool_init(&bindings->pool, max, sizeof(struct binding));
+}
+
+void bindings_fini(struct bindings *bindings)
+{
+	pool_fini(&bindings->pool);
+	if (bindings->buckets != NULL)
+		memory_release(
+			bindings->buckets, ((size_t)bindings->bucket_mask + 1) * sizeof(uint32_t));
+	bindings->buckets = NULL;
+}
+
+size_t bindings_bytes(const struct bindings *bindings)
+{
+	return pool_bytes(&bindings->pool) + ((size_t)bindings->bucket_mask + 1) * sizeof(uint32_t);
+}
+
+void bindings_prefault(struct bindings *bindings)
+{
+	pool_prefault(&bindings->pool);
+}
+
+struct identity address_of(uint16_t vlan, const uint8_t *ip, bool ip6)
+{
+	struct identity address = {
+		.vlan = vlan, .kind = (uint8_t)(ip6 ? IDENTITY_IP6 : IDENTITY_IP4)};
+
+	memcpy(address.value, ip, ip6 ? 16 : 4);
+	return address;
+}
+
+static uint32_t bucket_of(const struct bindings *bindings, const struct identity *address)
+{
+	uint64_t words[3];
+
+	memcpy(words, address, sizeof(words));
+	return (uint32_t)hash_words(&bindings->key, words, 3) & bindings->bucket_mask;
+}
+
+static void unlink_use(struct bindings *bindings, struct binding *b)
+{
+	if (b->newer != POOL_NONE)
+		((struct binding *)pool_at(&bindings->pool, b->newer))->older = b->older;
+	else
+		bindings->newest = b->older;
+	if (b->older != POOL_NONE)
+		((struct binding *)pool_at(&bindings->pool, b->older))->newer = b->newer;
+	else
+		bindings->oldest = b->newer;
+}
+
+static void link_newest(struct bindings *bindings, struct binding *b)
+{
+	uint32_t idx = pool_index(&bindings->pool, b);
+
+	b->newer = POOL_NONE;
+	b->older = bindings->newest;
+	if (b->older != POOL_NONE)
+		((struct binding *)pool_at(&bindings->pool, b->older))->newer = idx;
+	else
+		bindings->oldest = idx;
+	bindings->newest = idx;
+}
+
+static struct binding *find_in(
+	struct bindings *bindings, uint32_t bucket, const struct identity *address)
+{
+	for (uint32_t idx = bindings->buckets[bucket]; idx != POOL_NONE;) {
+		struct binding *b = pool_at(&bindings->pool, idx);
+		if (memcmp(&b->address, address, sizeof(*address)) == 0)
+			return b;
+		idx = b->next;
+	}
+	return NULL;
+}
+
+struct binding *binding_find(struct bindings *bindings, const struct identity *address)
+{
+	return find_in(bindings, bucket_of(bindings, address), address);
+}
+
+static void forget_oldest(struct bindings *bindings)
+{
+	struct binding *b = pool_at(&bindings->pool, bindings->oldest);
+	uint32_t idx = bindings->oldest;
+	uint32_t *link = &bindings->buckets[bucket_of(bindings, &b->address)];
+
+	while (*link != idx)
+		link = &((struct binding *)pool_at(&bindings->pool, *link))->next;
+	*link = b->next;
+	unlink_use(bindings, b);
+	pool_give(&bindings->pool, idx);
+}
+
+struct binding *binding_get(struct bindings *bindings, const struct identity *address)
+{
+	uint32_t bucket = bucket_of(bindings, address);
+	struct binding *b = find_in(bindings, bucket, address);
+
+	if (b != NULL) {
+		if (b->newer != POOL_NONE) {
+			unlink_use(bindings, b);
+			link_newest(bindings, b);
+		}
+		return b;
+	}
+	if (bindings->pool.used == bindings->pool.max)
+		forget_oldest(bindings);
+	uint32_t idx = pool_take(&bindings->pool);
+	b = pool_at(&bindings->pool, idx);
+	*b = (struct binding){.address = *address,
+		.on_link_ns = BINDING_NEVER,
+		.next = bindings->buckets[bucket]};
+	bindings->buckets[bucket] = idx;
+	link_newest(bindings, b);
+	return b;
+}
+
+// DHCP's server knows best, a neighbour speaks for itself, traffic may pass a router.
+static int source_rank(uint8_t source)
+{
+	static const uint8_t rank[] = {
+		[ADDRESS_NONE] = 0,
+		[ADDRESS_TRAFFIC] = 1,
+		[ADDRESS_ARP] = 2,
+		[ADDRESS_NDP] = 2,
+		[ADDRESS_DHCP] = 3,
+	};
+	return rank[source];
+}
+
+bool binding_learn(struct binding *b, const uint8_t *mac, enum address_source source,
+	uint64_t from_ns, uint64_t to_ns)
+{
+	struct holder *h = &b->holders[0];
+
+	if (b->holder_count > 0 && memcmp(h->mac, mac, 6) == 0) {
+		// Not past the holder before: it had the address until somebody else took it.
+		if (b->holder_count > 1)
+			from_ns = MAX(from_ns, b->holders[1].to_ns);
+		h->from_ns = MIN(h->from_ns, from_ns);
+		h->to_ns = MAX(h->to_ns, to_ns);
+		if (source_rank((uint8_t)source) > source_rank(h->source))
+			h->source = (uint8_t)source;
+		return true;
+	}
+	if (b->holder_count > 0) {
+		if (to_ns < h->from_ns)
+			return false;
+		if (source == ADDRESS_TRAFFIC && h->source != ADDRESS_TRAFFIC &&
+			from_ns < h->to_ns + BINDING_SILENCE_NS)
+			return false;
+		from_ns = MAX(from_ns, h->from_ns);
+	}
+	uint32_t kept = MIN((uint32_t)b->holder_count, (uint32_t)BINDING_HOLDERS - 1);
+	memmove(&b->holders[1], &b->holders[0], kept * sizeof(*h));
+	b->holder_count = (uint8_t)(kept + 1);
+	*h = (struct holder){.source = (uint8_t)source, .from_ns = from_ns, .to_ns = to_ns};
+	memcpy(h->mac, mac, 6);
+	return true;
+}
+
+const struct holder *binding_holder(const struct binding *b, uint64_t when_ns)
+{
+	for (uint32_t i = 0; i < b->holder_count; i++)
+		if (b->holders[i].from_ns <= when_ns)
+			return &b->holders[i];
+	return b->holder_count > 0 ? &b->holders[b->holder_count - 1] : NULL;
+}

@@ -1,0 +1,64 @@
+// Bindings: which MAC had an address, and when. Learned from ARP, neighbour discovery, DHCP and
+// traffic; the last few holders of each address are kept, so that a flow can be asked about as of
+// its start. Also whether an address is on the link, and hence local.
+//
+// Ledger's thread only. Fixed memory; when full, the address untouched longest is forgotten.
+#pragma once
+
+#include "core/base/hash.h"
+#include "core/base/pool.h"
+#include "core/client/client.h"
+
+enum { BINDING_HOLDERS = 4 };
+
+#define BINDING_NEVER UINT64_MAX
+// Traffic takes an address from whom ARP, NDP or DHCP gave it only after such a silence: a router's
+// frames carry the addresses of others.
+#define BINDING_SILENCE_NS (600 * NS_PER_S)
+
+struct holder {
+	uint8_t mac[6];
+	uint8_t source; // enum address_source
+	uint64_t from_ns, to_ns;
+};
+
+struct binding {
+	struct identity address; // kind IDENTITY_IP4 or IDENTITY_IP6
+	uint64_t on_link_ns; // on the link since; BINDING_NEVER: not known to be
+	uint32_t next; // in the bucket
+	uint32_t newer, older; // by use
+	uint8_t holder_count;
+	bool asked; // has asked for names
+	struct holder holders[BINDING_HOLDERS]; // newest first
+};
+
+struct bindings {
+	struct pool pool;
+	uint32_t *buckets;
+	uint32_t bucket_mask;
+	uint32_t newest, oldest;
+	struct hash_key key;
+};
+
+int bindings_init(struct bindings *bindings, uint32_t max, struct hash_key key);
+void bindings_fini(struct bindings *bindings); // accepts a zeroed one
+size_t bindings_bytes(const struct bindings *bindings);
+void bindings_prefault(struct bindings *bindings);
+
+// An address as a key. IPv4 in the first four octets of `ip`.
+struct identity address_of(uint16_t vlan, const uint8_t *ip, bool ip6);
+
+// NULL: nothing is known of the address.
+struct binding *binding_find(struct bindings *bindings, const struct identity *address);
+
+// The same, made when it is not there.
+struct binding *binding_get(struct bindings *bindings, const struct identity *address);
+
+// `mac` was seen to have the address from `from_ns` to `to_ns`. Returns whether it stands: not when
+// somebody else has it on better evidence, or when the news is older than the newest holder.
+bool binding_learn(struct binding *binding, const uint8_t *mac, enum address_source source,
+	uint64_t from_ns, uint64_t to_ns);
+
+// Who had it at that time: the newest holder from then or before, else the first one after. NULL:
+// nobody is known.
+const struct holder *binding_holder(const struct binding *binding, uint64_t when_ns);

@@ -1,0 +1,323 @@
+// The table of clients, and what is learned of one.
+#include "core/client/client_table.h"
+
+#include "core/base/memory.h"
+#include "core/client/vendor.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define ROUTER_SPAN_NS (600 * NS_PER_S)
+
+int client_table_init(
+	struct client_table *table, uint32_t max, uint32_t random_max, struct hash_key key)
+{
+	uint32_t buckets = 1;
+
+	memset(table, 0, sizeof(*table));
+	for (unsigned i = 0; i < 2; i++)
+		table->lists[i].newest = table->lists[i].oldest = POOL_NONE;
+	table->random_max = MIN(random_max, max);
+	table->key = key;
+	while (buckets < max)
+		buckets *= 2;
+	table->bucket_mask = buckets - 1;
+	table->buckets = memory_reserve(buckets * sizeof(uint32_t));
+	table->details = memory_reserve(max * sizeof(struct client_detail));
+	if (table->buckets == NULL || table->details == NULL)
+		return -ENOMEM;
+	memset(table->buckets, 0xff, buckets * sizeof(uint32_t));
+	return pool_init(&table->pool, max, sizeof(struct client));
+}
+
+void client_table_fini(struct client_table *table)
+{
+	if (table->details != NULL)
+		memory_release(table->details, table->pool.max * sizeof(struct client_detail));
+	if (table->buckets != NULL)
+		memory_release(table->buckets, ((size_t)table->bucket_mask + 1) * sizeof(uint32_t));
+	pool_fini(&table->pool);
+	table->details = NULL;
+	table->buckets = NULL;
+}
+
+size_t client_table_bytes(const struct client_table *table)
+{
+	return pool_bytes(&table->pool) + table->pool.max * sizeof(struct client_detail) +
+		((size_t)table->bucket_mask + 1) * sizeof(uint32_t);
+}
+
+void client_table_prefault(struct client_table *table)
+{
+	pool_prefault(&table->pool);
+}
+
+struct identity identity_of_mac(uint16_t vlan, const uint8_t mac[6])
+{
+	struct identity id = {.vlan = vlan, .kind = IDENTITY_MAC};
+
+	memcpy(id.value, mac, 6);
+	return id;
+}
+
+static bool is_random(const struct identity *id)
+{
+	return id->kind == IDENTITY_MAC && (id->value[0] & 0x02) != 0;
+}
+
+static uint32_t bucket_of(const struct client_table *table, const struct identity *id)
+{
+	uint64_t words[3];
+
+	memcpy(words, id, sizeof(words));
+	return (uint32_t)hash_words(&table->key, words, 3) & table->bucket_mask;
+}
+
+static struct client *at(struct client_table *table, uint32_t idx)
+{
+	return pool_at(&table->pool, idx);
+}
+
+struct client *client_find(struct client_table *table, const struct identity *id)
+{
+	for (uint32_t idx = table->buckets[bucket_of(table, id)]; idx != POOL_NONE;) {
+		struct client *client = at(table, idx);
+		if (memcmp(&client->id, id, sizeof(*id)) == 0)
+			return client;
+		idx = client->next;
+	}
+	return NULL;
+}
+
+static struct client_list *list_of(struct client_table *table, const struct client *client)
+{
+	return &table->lists[client->random];
+}
+
+static void list_remove(struct client_table *table, struct client *client)
+{
+	struct client_list *list = list_of(table, client);
+
+	if (client->newer != POOL_NONE)
+		at(table, client->newer)->older = client->older;
+	else
+		list->newest = client->older;
+	if (client->older != POOL_NONE)
+		at(table, client->older)->newer = client->newer;
+	else
+		list->oldest = client->newer;
+	list->count--;
+}
+
+static void list_add_newest(struct client_table *table, struct client *client)
+{
+	struct client_list *list = list_of(table, client);
+	uint32_t idx = pool_index(&table->pool, client);
+
+	client->newer = POOL_NONE;
+	client->older = list->newest;
+	if (list->newest != POOL_NONE)
+		at(table, list->newest)->newer = idx;
+	else
+		list->oldest = idx;
+	list->newest = idx;
+	list->count++;
+}
+
+static void list_add_oldest(struct client_table *table, struct client *client)
+{
+	struct client_list *list = list_of(table, client);
+	uint32_t idx = pool_index(&table->pool, client);
+
+	client->older = POOL_NONE;
+	client->newer = list->oldest;
+	if (list->oldest != POOL_NONE)
+		at(table, list->oldest)->older = idx;
+	else
+		list->newest = idx;
+	list->oldest = idx;
+	list->count++;
+}
+
+struct client *client_table_victim(struct client_table *table, const struct identity *id)
+{
+	const struct client_list *others = &table->lists[0], *random = &table->lists[1];
+
+	if (is_random(id) && random->count >= table->random_max)
+		return at(table, random->oldest);
+	if (table->pool.used < table->pool.max)
+		return NULL;
+	if (random->count == 0)
+		return at(table, others->oldest);
+	if (others->count == 0)
+		return at(table, random->oldest);
+	struct client *a = at(table, others->oldest), *b = at(table, random->oldest);
+	return a->last_seen_ns < b->last_seen_ns ? a : b;
+}
+
+void client_table_remove(struct client_table *table, struct client *client)
+{
+	uint32_t idx = pool_index(&table->pool, client);
+	uint32_t *link = &table->buckets[bucket_of(table, &client->id)];
+
+	while (*link != idx)
+		link = &at(table, *link)->next;
+	*link = client->next;
+	list_remove(table, client);
+	pool_give(&table->pool, idx);
+}
+
+struct client *client_table_add(struct client_table *table, const struct identity *id)
+{
+	uint32_t bucket = bucket_of(table, id);
+	uint32_t idx = pool_take(&table->pool);
+	REQUIRE(idx != POOL_NONE);
+	struct client *client = at(table, idx);
+
+	*client = (struct client){.id = *id,
+		.serial = ++table->serials,
+		.next = table->buckets[bucket],
+		.deadline = POOL_NONE,
+		.due_ns = CLIENT_NEVER,
+		.random = is_random(id),
+		.router_since_ns = CLIENT_NEVER,
+		.vendor = id->kind == IDENTITY_MAC ? vendor_of(id->value) : NULL};
+	table->buckets[bucket] = idx;
+	list_add_oldest(table, client);
+	return client;
+}
+
+void client_table_touch(struct client_table *table, struct client *client)
+{
+	if (client->newer == POOL_NONE)
+		return;
+	list_remove(table, client);
+	list_add_newest(table, client);
+}
+
+// Where an address stands or may stand: its own place, a free one, that of the one unseen longest.
+static struct client_address *address_place(
+	struct client *client, struct client_detail *detail, const struct client_address *address)
+{
+	struct client_address *oldest = &detail->addresses[0];
+
+	for (unsigned i = 0; i < client->address_count; i++) {
+		struct client_address *a = &detail->addresses[i];
+		if (a->ip_version == address->ip_version &&
+			memcmp(a->ip, address->ip, address->ip_version == 4 ? 4 : 16) == 0)
+			return a;
+		if (a->to_ns < oldest->to_ns)
+			oldest = a;
+	}
+	if (client->address_count < CLIENT_ADDRESSES_MAX)
+		oldest = &detail->addresses[client->address_count++];
+	oldest->ip_version = 0;
+	return oldest;
+}
+
+bool client_learn_address(struct client *client, struct client_detail *detail,
+	const struct client_address *address, bool asked)
+{
+	struct client_address *a = address_place(client, detail, address);
+	uint16_t bit = (uint16_t)(1u << (a - detail->addresses));
+
+	if (a->ip_version == 0) {
+		*a = *address;
+		client->asked = (uint16_t)(asked ? client->asked | bit : client->asked & ~bit);
+		return true;
+	}
+	if (asked)
+		client->asked |= bit;
+	a->from_ns = MIN(a->from_ns, address->from_ns);
+	a->to_ns = MAX(a->to_ns, address->to_ns);
+	if (a->source == address->source)
+		return false;
+	a->source = address->source;
+	return true;
+}
+
+void client_mark_asked(
+	struct client *client, struct client_detail *detail, const uint8_t *ip, uint8_t ip_version)
+{
+	for (unsigned i = 0; i < client->address_count; i++) {
+		const struct client_address *a = &detail->addresses[i];
+		if (a->ip_version == ip_version && memcmp(a->ip, ip, ip_version == 4 ? 4 : 16) == 0)
+			client->asked |= (uint16_t)(1u << i);
+	}
+}
+
+bool client_learn_name(struct client *client, struct client_detail *detail,
+	enum client_name_source source, const uint8_t *text, size_t len, uint64_t time_ns)
+{
+	struct client_name name = {.source = (uint8_t)source,
+		.len = (uint8_t)MIN(len, (size_t)255),
+		.time_ns = time_ns};
+	unsigned i = 0;
+
+	if (len == 0)
+		return false;
+	memcpy(name.text, text, name.len);
+	for (; i < client->name_count; i++) {
+		const struct client_name *n = &detail->names[i];
+		if (n->source == name.source && n->len == name.len &&
+			memcmp(n->text, name.text, name.len) == 0)
+			break;
+	}
+	bool known = i < client->name_count;
+	if (!known && client->name_count < CLIENT_NAMES_MAX)
+		client->name_count++;
+	// To the front: those before it move on by one, over its old place or the oldest's.
+	i = MIN(i, client->name_count - 1u);
+	memmove(&detail->names[1], &detail->names[0], i * sizeof(name));
+	detail->names[0] = name;
+	return !known;
+}
+
+bool client_learn_dhcp_options(
+	struct client *client, struct client_detail *detail, const uint8_t *text, size_t len)
+{
+	len = MIN(len, (size_t)DHCP_OPTIONS_MAX);
+	if (len == 0 ||
+		(client->dhcp_options_len == len && memcmp(detail->dhcp_options, text, len) == 0))
+		return false;
+	memcpy(detail->dhcp_options, text, len);
+	detail->dhcp_options[len] = '\0';
+	client->dhcp_options_len = (uint16_t)len;
+	return true;
+}
+
+bool client_learn_vendor_class(
+	struct client *client, struct client_detail *detail, const uint8_t *text, size_t len)
+{
+	len = MIN(len, (size_t)DHCP_VENDOR_CLASS_MAX);
+	if (len == 0 ||
+		(client->dhcp_vendor_class_len == len &&
+			memcmp(detail->dhcp_vendor_class, text, len) == 0))
+		return false;
+	memcpy(detail->dhcp_vendor_class, text, len);
+	client->dhcp_vendor_class_len = (uint16_t)len;
+	return true;
+}
+
+bool client_carries(struct client *client, const uint8_t ip[4], uint64_t start_ns, uint64_t end_ns)
+{
+	uint32_t address;
+	unsigned oldest = 0, recent = 0;
+
+	memcpy(&address, ip, 4);
+	for (unsigned i = 0; i < client->source_count; i++) {
+		if (client->sources[i] == address) {
+			client->source_ns[i] = MAX(client->source_ns[i], end_ns);
+			return false;
+		}
+		if (client->source_ns[i] + ROUTER_SPAN_NS >= start_ns)
+			recent++;
+		if (client->source_ns[i] < client->source_ns[oldest])
+			oldest = i;
+	}
+	if (client->source_count < ROUTER_SOURCES)
+		oldest = client->source_count++;
+	client->sources[oldest] = address;
+	client->source_ns[oldest] = end_ns;
+	return client->router_since_ns == CLIENT_NEVER && recent + 1 >= ROUTER_SOURCES;
+}

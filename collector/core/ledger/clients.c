@@ -1,0 +1,171 @@
+// The life of a client in the ledger: comes, is seen, changes, has its rows written, goes.
+#include "core/ledger/inner.h"
+
+#include <string.h>
+
+#define ROW_SETTLE_NS (10 * NS_PER_S) // first row: what it says of itself comes within seconds
+#define ROW_LEAST_NS (60 * NS_PER_S) // at most one a minute when something changes
+#define ROW_MOST_NS (3600 * NS_PER_S) // once an hour while it is seen
+
+static_assert((int)IDENTITY_MAC == (int)CLIENT_KIND_MAC);
+static_assert((int)IDENTITY_IP4 == (int)CLIENT_KIND_IP4);
+static_assert((int)IDENTITY_IP6 == (int)CLIENT_KIND_IP6);
+
+// Whether it stands in records: seen, of its own, and not to be kept silent about.
+static bool is_known(const struct client *client)
+{
+	return client->first_seen_ns != 0 && !client->hidden &&
+		client->router_since_ns == CLIENT_NEVER;
+}
+
+static void write_row(struct ledger *ledger, struct client *client)
+{
+	const struct client_detail *detail = client_detail(&ledger->clients, client);
+	struct client_row row = {
+		.key = client->key,
+		.first_seen_ns = client->first_seen_ns,
+		.last_seen_ns = client->last_seen_ns,
+		.mac = client->id.kind == IDENTITY_MAC ? client->id.value : NULL,
+		.mac_vendor = client->vendor,
+		.mac_random = client->random,
+		.vlan = client->id.vlan,
+		.addresses = detail->addresses,
+		.address_count = client->address_count,
+		.names = detail->names,
+		.name_count = client->name_count,
+		.dhcp_options = client->dhcp_options_len > 0 ? detail->dhcp_options : NULL,
+		.dhcp_vendor_class =
+			client->dhcp_vendor_class_len > 0 ? detail->dhcp_vendor_class : NULL,
+		.dhcp_vendor_class_len = client->dhcp_vendor_class_len,
+	};
+
+	record_client(ledger->config.record, &row);
+	client->row_written = true;
+	client->changed = false;
+	client->row_ns = ledger->now_ns;
+	client->row_last_seen_ns = client->last_seen_ns;
+}
+
+// What readers knew of it is to be forgotten.
+static void write_tombstone(struct ledger *ledger, struct client *client)
+{
+	struct client_row row = {.key = client->key, .tombstone = true};
+
+	if (client->row_written)
+		record_client(ledger->config.record, &row);
+	client->row_written = false;
+	client->changed = false;
+	deadline_set(&ledger->deadlines, client, CLIENT_NEVER);
+}
+
+static void evict(struct ledger *ledger, struct client *victim)
+{
+	ledger_client_finish(ledger, victim);
+	if (is_known(victim)) {
+		ledger->stats.clients_now--;
+		counter_add(ledger->config.counters, COUNTER_clients_evicted, 1);
+	}
+	deadline_set(&ledger->deadlines, victim, CLIENT_NEVER);
+	client_table_remove(&ledger->clients, victim);
+}
+
+struct client *ledger_client(struct ledger *ledger, const struct identity *id)
+{
+	struct client *client = client_find(&ledger->clients, id);
+
+	if (client != NULL)
+		return client;
+	struct client *victim = client_table_victim(&ledger->clients, id);
+	if (victim != NULL)
+		evict(ledger, victim);
+	client = client_table_add(&ledger->clients, id);
+	policy_client_key(ledger->config.policy, (enum client_kind)id->kind, id->vlan, id->value,
+		client->key);
+	return client;
+}
+
+void ledger_client_seen(
+	struct ledger *ledger, struct client *client, uint64_t from_ns, uint64_t to_ns)
+{
+	client_table_touch(&ledger->clients, client);
+	client->last_seen_ns = MAX(client->last_seen_ns, to_ns);
+	if (unlikely(client->first_seen_ns == 0)) {
+		client->first_seen_ns = from_ns;
+		if (!is_known(client))
+			return;
+		ledger->stats.clients_now++;
+		counter_add(ledger->config.counters, COUNTER_clients_created, 1);
+		if (client->random)
+			counter_add(ledger->config.counters, COUNTER_clients_random, 1);
+		ledger_client_changed(ledger, client);
+		return;
+	}
+	client->first_seen_ns = MIN(client->first_seen_ns, from_ns);
+	// Silent for an hour, and back.
+	if (unlikely(client->due_ns == CLIENT_NEVER) && is_known(client))
+		deadline_set(&ledger->deadlines, client,
+			MAX(ledger->now_ns, client->row_ns + ROW_MOST_NS));
+}
+
+void ledger_client_address(
+	struct ledger *ledger, struct client *client, const struct binding *binding)
+{
+	const struct holder *holder = &binding->holders[0];
+	struct client_address address = {
+		.ip_version = binding->address.kind == IDENTITY_IP4 ? 4 : 6,
+		.source = holder->source,
+		.from_ns = holder->from_ns,
+		.to_ns = holder->to_ns,
+	};
+
+	memcpy(address.ip, binding->address.value, sizeof(address.ip));
+	if (client_learn_address(
+		    client, client_detail(&ledger->clients, client), &address, binding->asked))
+		ledger_client_changed(ledger, client);
+}
+
+void ledger_client_changed(struct ledger *ledger, struct client *client)
+{
+	if (!is_known(client) || client->changed)
+		return;
+	client->changed = true;
+	uint64_t due_ns = client->row_written ? MAX(ledger->now_ns, client->row_ns + ROW_LEAST_NS)
+					      : ledger->now_ns + ROW_SETTLE_NS;
+	deadline_set(&ledger->deadlines, client, due_ns);
+}
+
+void ledger_client_router(struct ledger *ledger, struct client *client)
+{
+	if (is_known(client))
+		ledger->stats.clients_now--;
+	client->router_since_ns = ledger->now_ns;
+	write_tombstone(ledger, client);
+}
+
+void ledger_client_hide(struct ledger *ledger, struct client *client)
+{
+	if (client->hidden)
+		return;
+	if (is_known(client))
+		ledger->stats.clients_now--;
+	client->hidden = true;
+	write_tombstone(ledger, client);
+}
+
+void ledger_client_due(struct ledger *ledger, struct client *client)
+{
+	// Nothing new for an hour: the next row is due when it is seen again.
+	if (!client->changed && client->last_seen_ns == client->row_last_seen_ns) {
+		deadline_set(&ledger->deadlines, client, CLIENT_NEVER);
+		return;
+	}
+	write_row(ledger, client);
+	deadline_set(&ledger->deadlines, client, ledger->now_ns + ROW_MOST_NS);
+}
+
+void ledger_client_finish(struct ledger *ledger, struct client *client)
+{
+	if (is_known(client) &&
+		(client->changed || client->last_seen_ns != client->row_last_seen_ns))
+		write_row(ledger, client);
+}

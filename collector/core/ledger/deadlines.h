@@ -1,0 +1,25 @@
+// Deadlines: which client's row is due next. A heap of clients, each in it at most once.
+//
+// Ledger's thread only. Memory is fixed.
+#pragma once
+
+#include "core/client/client_table.h"
+
+struct deadlines {
+	struct client_table *clients; // borrowed
+	uint32_t *heap; // clients' indexes
+	uint32_t count, max;
+};
+
+int deadlines_init(struct deadlines *deadlines, struct client_table *clients);
+void deadlines_fini(struct deadlines *deadlines); // accepts a zeroed one
+
+// Sets when a client's row is due; CLIENT_NEVER: not at all.
+void deadline_set(struct deadlines *deadlines, struct client *client, uint64_t due_ns);
+
+// Whose row is due first, or NULL; of equal times, the client that was made first.
+static inline struct client *deadline_first(const struct deadlines *deadlines)
+{
+	return deadlines->count == 0 ? NULL
+				     : pool_at(&deadlines->clients->pool, deadlines->heap[0]);
+}

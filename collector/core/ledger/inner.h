@@ -1,0 +1,88 @@
+// What the ledger's own files share: its state, and the steps that one turn is made of.
+#pragma once
+
+#include "core/client/answers.h"
+#include "core/client/binding.h"
+#include "core/client/client_table.h"
+#include "core/client/local.h"
+#include "core/client/usage.h"
+#include "core/ledger/deadlines.h"
+#include "core/ledger/ledger.h"
+#include "core/ledger/reorder.h"
+
+enum { ROUTERS_MAX = 256 };
+
+struct ledger {
+	struct ledger_config config; // borrowed things
+	const struct excluded *excluded; // the policy's
+	bool excludes; // anybody at all
+	uint64_t now_ns; // time of what is being worked on; never runs back
+	uint64_t active_ns; // how long after a flow's start one may still learn about its ends
+	struct local_networks local;
+	uint8_t routers[ROUTERS_MAX][6]; // configured
+	uint32_t router_count;
+	struct reorder reorder;
+	struct client_table clients;
+	struct bindings bindings;
+	struct answers answers;
+	struct usage usage;
+	struct deadlines deadlines;
+	struct ledger_stats stats;
+};
+
+// One end of a flow, as judged.
+struct end {
+	const uint8_t *ip;
+	const uint8_t *mac; // of the frame; NULL: not known, or a group's
+	bool ip6;
+	bool host; // can be one host's: no multicast, no broadcast
+	bool local;
+	bool excluded;
+	bool sent; // has ever sent
+	struct binding *binding; // of a local host; NULL: nothing is known
+	struct identity id; // of a local host
+	struct client *client; // of a local host; NULL: none, or an end is excluded
+};
+
+// facts.c: learns from a fact or an answer.
+void ledger_learn_fact(struct ledger *ledger, const struct fact_event *fact);
+void ledger_learn_answer(struct ledger *ledger, const struct answer_event *answer);
+
+// segments.c: books a segment and writes its row.
+void ledger_book_segment(struct ledger *ledger, const struct segment_event *segment);
+
+// ends.c: who the two ends of a flow are, and what the segment teaches of them.
+void ledger_judge_ends(
+	struct ledger *ledger, const struct segment_event *segment, struct end ends[2]);
+
+// Whether the policy excludes the address, or whoever had it (mac, binding NULL: not known).
+bool ledger_excludes(struct ledger *ledger, const uint8_t *mac, const uint8_t *ip, bool ip6,
+	const struct binding *binding, uint64_t when_ns);
+// A client that has an excluded address is kept silent about, at its other addresses as well.
+void ledger_hide_mac(struct ledger *ledger, uint16_t vlan, const uint8_t mac[6], uint64_t when_ns);
+bool ledger_excludes_mac(const struct ledger *ledger, const uint8_t mac[6]);
+
+// Whether the MAC is a router's for flows that began at `when_ns`.
+bool ledger_is_router(const struct ledger *ledger, const struct client *client, const uint8_t *mac,
+	uint64_t when_ns);
+
+// Whether frames can name a station so: no group address, not all zeros.
+static inline bool mac_is_station(const uint8_t mac[6])
+{
+	return (mac[0] & 0x01) == 0 && (mac[0] | mac[1] | mac[2] | mac[3] | mac[4] | mac[5]) != 0;
+}
+
+// clients.c: the life of a client.
+struct client *ledger_client(struct ledger *ledger, const struct identity *id); // found or made
+void ledger_client_seen(
+	struct ledger *ledger, struct client *client, uint64_t from_ns, uint64_t to_ns);
+// It has the address, as the binding's newest holder.
+void ledger_client_address(
+	struct ledger *ledger, struct client *client, const struct binding *binding);
+void ledger_client_changed(struct ledger *ledger, struct client *client);
+// From now on new flows behind it are known by their address.
+void ledger_client_router(struct ledger *ledger, struct client *client);
+// An address of it is excluded: nothing of it leaves any more.
+void ledger_client_hide(struct ledger *ledger, struct client *client);
+void ledger_client_due(struct ledger *ledger, struct client *client); // its deadline passed
+void ledger_client_finish(struct ledger *ledger, struct client *client); // its last row

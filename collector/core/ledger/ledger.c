@@ -1,0 +1,309 @@
+// The ledger: one turn, in the order of time.
+#include "core/ledger/inner.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum { REORDER_EVENTS = 16384, BINDINGS_PER_CLIENT = 4, BASIC_WINDOW_S = 3600 };
+enum purpose { PURPOSE_CLIENTS = 0x6c656467, PURPOSE_BINDINGS, PURPOSE_ANSWERS, PURPOSE_USAGE };
+
+static int parse_mac(const char *text, uint8_t mac[6])
+{
+	unsigned v[6];
+	int end = 0;
+
+	if (strlen(text) != 17 ||
+		sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%n", &v[0], &v[1], &v[2], &v[3], &v[4], &v[5],
+			&end) != 6 ||
+		end != 17)
+		return -EINVAL;
+	for (unsigned i = 0; i < 6; i++)
+		mac[i] = (uint8_t)v[i];
+	return mac_is_station(mac) ? 0 : -EINVAL;
+}
+
+int ledger_check(const struct settings *settings, struct problems *problems)
+{
+	struct local_prefix prefix;
+	uint8_t mac[6];
+	int err = 0;
+
+	for (size_t i = 0; i < settings->local.count; i++) {
+		const struct setting_item *item = &settings->local.items[i];
+		if (local_parse(item->value, &prefix) == 0)
+			continue;
+		problems_add(problems, settings->path, item->line,
+			"networks.local: \"%s\" is not a network; allowed: ADDRESS/BITS, as in "
+			"192.168.0.0/16 or fd00::/8",
+			item->value);
+		err = -EINVAL;
+	}
+	for (size_t i = 0; i < settings->routers.count; i++) {
+		const struct setting_item *item = &settings->routers.items[i];
+		if (parse_mac(item->value, mac) == 0)
+			continue;
+		problems_add(problems, settings->path, item->line,
+			"networks.routers: \"%s\" is not a station's MAC address; allowed: six "
+			"octets, as in 00:1b:21:3c:4d:5e",
+			item->value);
+		err = -EINVAL;
+	}
+	return err;
+}
+
+static int read_networks(struct ledger *l)
+{
+	const struct settings *settings = l->config.settings;
+	struct local_prefix prefix;
+
+	for (size_t i = 0; i < settings->local.count; i++) {
+		int err = local_parse(settings->local.items[i].value, &prefix);
+		if (!err)
+			err = local_add(&l->local, &prefix);
+		if (err)
+			return err;
+	}
+	for (size_t i = 0; i < settings->routers.count; i++) {
+		if (l->router_count == ROUTERS_MAX)
+			return -ENOSPC;
+		int err = parse_mac(settings->routers.items[i].value, l->routers[l->router_count]);
+		if (err)
+			return err;
+		l->router_count++;
+	}
+	return 0;
+}
+
+static int make_tables(struct ledger *l)
+{
+	const struct settings *settings = l->config.settings;
+	uint64_t seed = l->config.seed;
+	bool by_client = policy_usage_by_client(l->config.policy);
+	uint64_t idle_ns = MAX(settings->idle_tcp, settings->idle_udp);
+	idle_ns = MAX(idle_ns, settings->idle_icmp);
+	idle_ns = MAX(idle_ns, settings->idle_closed);
+	struct usage_settings usage = {
+		.rows_max = (uint32_t)settings->usage_max,
+		.window_s =
+			by_client ? (uint32_t)(settings->usage_window / NS_PER_S) : BASIC_WINDOW_S,
+		.idle_ns = idle_ns,
+		.by_client = by_client,
+		.key = hash_key_new(seed, PURPOSE_USAGE),
+	};
+	uint32_t clients_max = (uint32_t)settings->clients_max;
+
+	int err = reorder_init(&l->reorder, REORDER_EVENTS);
+	if (!err)
+		err = client_table_init(&l->clients, clients_max,
+			(uint32_t)settings->clients_random_max,
+			hash_key_new(seed, PURPOSE_CLIENTS));
+	if (!err)
+		err = bindings_init(&l->bindings, clients_max * BINDINGS_PER_CLIENT,
+			hash_key_new(seed, PURPOSE_BINDINGS));
+	if (!err)
+		err = answers_init(&l->answers, (uint32_t)settings->answers_max,
+			hash_key_new(seed, PURPOSE_ANSWERS));
+	if (!err)
+		err = usage_init(&l->usage, &usage, l->config.counters);
+	if (!err)
+		err = deadlines_init(&l->deadlines, &l->clients);
+	return err;
+}
+
+int ledger_new(struct ledger **ret, const struct ledger_config *config)
+{
+	struct ledger *l = calloc(1, sizeof(*l));
+
+	if (l == NULL)
+		return -ENOMEM;
+	l->config = *config;
+	l->excluded = policy_excluded(config->policy);
+	l->excludes = l->excluded->mac_count > 0 || l->excluded->subnet_count > 0;
+	l->active_ns = config->settings->active;
+	int err = read_networks(l);
+	if (!err)
+		err = make_tables(l);
+	if (err) {
+		ledger_free(l);
+		return err;
+	}
+	if (config->prefault) {
+		reorder_prefault(&l->reorder);
+		client_table_prefault(&l->clients);
+		bindings_prefault(&l->bindings);
+		answers_prefault(&l->answers);
+		usage_prefault(&l->usage);
+	}
+	*ret = l;
+	return 0;
+}
+
+void ledger_free(struct ledger *l)
+{
+	if (l == NULL)
+		return;
+	deadlines_fini(&l->deadlines);
+	usage_fini(&l->usage);
+	answers_fini(&l->answers);
+	bindings_fini(&l->bindings);
+	client_table_fini(&l->clients);
+	reorder_fini(&l->reorder);
+	free(l);
+}
+
+size_t ledger_bytes(const struct ledger *l)
+{
+	return sizeof(*l) + reorder_bytes(&l->reorder) + client_table_bytes(&l->clients) +
+		bindings_bytes(&l->bindings) + answers_bytes(&l->answers) + usage_bytes(&l->usage) +
+		l->deadlines.max * sizeof(uint32_t);
+}
+
+int ledger_add_local(struct ledger *l, const uint8_t *ip, bool ip6, uint8_t prefix_len)
+{
+	struct local_prefix prefix = {.len = prefix_len, .ip6 = ip6};
+
+	if (prefix_len > (ip6 ? 128 : 32))
+		return -EINVAL;
+	memcpy(prefix.ip, ip, ip6 ? 16 : 4);
+	return local_add(&l->local, &prefix);
+}
+
+static void write_usage(
+	struct ledger *l, const struct usage_window *window, const struct usage_entry *entry)
+{
+	const struct usage_numbers *n = &entry->numbers;
+	struct usage_row row = {
+		.window_start_s = window->start_s,
+		.window_s = l->usage.window_s,
+		.key = entry->client == 0 ? NULL : entry->client_key,
+		.total = entry == window->total,
+		.has_application = entry->client != 0,
+		.application = entry->application,
+		.category = entry->category,
+		.bytes_up = n->bytes_up,
+		.bytes_down = n->bytes_down,
+		.packets_up = n->packets_up,
+		.packets_down = n->packets_down,
+		.flows = n->flows,
+		.flows_failed = n->flows_failed,
+		.active_s = usage_active_s(&l->usage, entry),
+		.retransmissions = n->retransmissions,
+		.members = n->members,
+	};
+
+	record_usage(l->config.record, &row);
+}
+
+static void write_window(struct ledger *l, struct usage_window *window)
+{
+	const struct usage_entry *entry = NULL;
+
+	while ((entry = usage_next(&l->usage, window, entry)) != NULL)
+		write_usage(l, window, entry);
+	if (window->other != NULL)
+		write_usage(l, window, window->other);
+	if (window->total != NULL)
+		write_usage(l, window, window->total);
+	usage_close(&l->usage, window, &l->clients);
+}
+
+// Meets the deadlines up to `until_ns`, in their order; each stands before events of its time.
+static void meet_deadlines(struct ledger *l, uint64_t until_ns)
+{
+	for (;;) {
+		struct client *client = deadline_first(&l->deadlines);
+		uint64_t client_ns = client == NULL ? UINT64_MAX : client->due_ns;
+		uint64_t due_ns = MIN(client_ns, l->usage.due_ns);
+
+		if (due_ns > until_ns || due_ns == UINT64_MAX)
+			return;
+		l->now_ns = MAX(l->now_ns, due_ns);
+		if (l->usage.due_ns <= client_ns)
+			write_window(l, usage_due(&l->usage, due_ns));
+		else
+			ledger_client_due(l, client);
+	}
+}
+
+static void handle(struct ledger *l, const struct event *event)
+{
+	if (event->time_ns < l->now_ns)
+		counter_add(l->config.counters, COUNTER_events_late, 1);
+	l->now_ns = MAX(l->now_ns, event->time_ns);
+	meet_deadlines(l, l->now_ns);
+	switch (event->kind) {
+	case EVENT_SEGMENT:
+		ledger_book_segment(l, (const struct segment_event *)event);
+		break;
+	case EVENT_FACT:
+		ledger_learn_fact(l, (const struct fact_event *)event);
+		break;
+	case EVENT_ANSWER:
+		ledger_learn_answer(l, (const struct answer_event *)event);
+		break;
+	default:
+		break;
+	}
+}
+
+static void handle_first(struct ledger *l)
+{
+	handle(l, reorder_first(&l->reorder));
+	reorder_pop(&l->reorder);
+}
+
+// Takes what the rings hold. When the heap is full the earliest are worked on early.
+static uint32_t take_events(struct ledger *l)
+{
+	uint32_t taken = 0;
+
+	for (uint32_t i = 0; i < l->config.ring_count; i++) {
+		struct event_ring *ring = l->config.rings[i];
+		const struct event *event;
+		while ((event = event_ring_peek(ring)) != NULL) {
+			while (!reorder_put(&l->reorder, event))
+				handle_first(l);
+			event_ring_pop(ring);
+			taken++;
+		}
+	}
+	return taken;
+}
+
+uint32_t ledger_step(struct ledger *l)
+{
+	uint64_t clock_ns = UINT64_MAX;
+
+	// Clocks first: whoever sees a clock sees all events that it promises.
+	for (uint32_t i = 0; i < l->config.ring_count; i++)
+		clock_ns = MIN(clock_ns, event_ring_clock(l->config.rings[i]));
+	uint32_t taken = take_events(l);
+	const struct event *event;
+	while ((event = reorder_first(&l->reorder)) != NULL && event->time_ns < clock_ns)
+		handle_first(l);
+	// A clock at its end says that nothing follows, not what time it is.
+	if (clock_ns != UINT64_MAX)
+		meet_deadlines(l, clock_ns);
+	return taken;
+}
+
+void ledger_finish(struct ledger *l)
+{
+	struct usage_window *window;
+
+	take_events(l);
+	while (reorder_first(&l->reorder) != NULL)
+		handle_first(l);
+	while ((window = usage_due(&l->usage, UINT64_MAX)) != NULL)
+		write_window(l, window);
+	// In the order of their deadlines, then whoever has none.
+	for (struct client *c; (c = deadline_first(&l->deadlines)) != NULL;) {
+		deadline_set(&l->deadlines, c, CLIENT_NEVER);
+		ledger_client_finish(l, c);
+	}
+}
+
+void ledger_stats(const struct ledger *l, struct ledger_stats *ret)
+{
+	*ret = l->stats;
+}

@@ -1,0 +1,183 @@
+// Books a segment: its clients' usage, the site's total, its name, and its row.
+#include "core/ledger/inner.h"
+
+#include <string.h>
+
+// Which end is the client: the initiator; where the beginning was not seen, the one local end, else
+// the higher port.
+static unsigned client_end(const struct segment_event *s, const struct end ends[2])
+{
+	if (s->orientation != ORIENT_MID)
+		return 0;
+	if (ends[0].local != ends[1].local)
+		return ends[1].local;
+	return s->port[1] > s->port[0];
+}
+
+static enum direction direction_of(const struct end *client, const struct end *server)
+{
+	if (client->local)
+		return server->local ? DIRECTION_LAN : DIRECTION_OUT;
+	return server->local ? DIRECTION_IN : DIRECTION_TRANSIT;
+}
+
+// An attempt that came to nothing: no answer, or reset at once. Groups never answer, and of a flow
+// whose beginning was not seen nobody knows.
+static bool has_failed(const struct segment_event *s, const struct end *server)
+{
+	if (s->orientation == ORIENT_MID || !server->host)
+		return false;
+	return !server->sent || s->closed_by_reset != 0;
+}
+
+// What end `e` did.
+static struct usage_delta delta_of(const struct segment_event *s, unsigned e, bool failed)
+{
+	return (struct usage_delta){
+		.start_ns = s->start_ns,
+		.end_ns = s->end_ns,
+		.application = s->application,
+		.category = s->category,
+		.bytes_up = s->bytes[e],
+		.bytes_down = s->bytes[!e],
+		.packets_up = s->packets[e],
+		.packets_down = s->packets[!e],
+		.retransmissions = (uint64_t)s->retransmissions[0] + s->retransmissions[1],
+		.flows = s->segment == 0,
+		.flows_failed = s->segment == 0 && failed,
+	};
+}
+
+static void book_usage(struct ledger *ledger, const struct segment_event *s,
+	const struct end ends[2], unsigned client)
+{
+	struct client *const clients[2] = {ends[0].client, ends[1].client};
+	bool failed = has_failed(s, &ends[!client]);
+	// The site's view of a flow: what its client sent, or its server where only that is local.
+	unsigned inside = ends[client].local || !ends[!client].local ? client : !client;
+	struct usage_delta site = delta_of(s, inside, failed);
+
+	usage_book_total(&ledger->usage, clients, &site);
+	if (clients[0] == NULL && clients[1] == NULL)
+		return;
+	if (!ledger->usage.by_client) {
+		usage_book_category(&ledger->usage, clients, &site);
+		return;
+	}
+	for (unsigned e = 0; e < 2; e++) {
+		if (clients[e] == NULL)
+			continue;
+		struct usage_delta delta = delta_of(s, e, failed);
+		usage_book(&ledger->usage, clients[e], &delta);
+	}
+}
+
+// The newest answer to one of the client's addresses, if it was the client's at that time.
+static void consider(struct ledger *ledger, const struct segment_event *s, const struct end *server,
+	const struct client *client, const struct identity *asker, struct answer_name *best)
+{
+	struct answer_name found;
+
+	if (!answers_find(&ledger->answers, asker, server->ip, server->ip6, best->time_ns,
+		    s->flow_start_ns, &found))
+		return;
+	if (client->id.kind == IDENTITY_MAC) {
+		const struct binding *binding = binding_find(&ledger->bindings, asker);
+		const struct holder *holder =
+			binding == NULL ? NULL : binding_holder(binding, found.time_ns);
+		if (holder != NULL && memcmp(holder->mac, client->id.value, 6) != 0)
+			return;
+	}
+	*best = found;
+}
+
+// The client's own newest answer for the server's address that is not later than the flow's start.
+static bool find_name(struct ledger *ledger, const struct segment_event *s,
+	const struct end *client_side, const struct end *server, struct answer_name *ret)
+{
+	const struct client *client = client_side->client;
+	struct answer_name best = {.time_ns = 0};
+	struct identity asker = address_of(s->event.vlan, client_side->ip, client_side->ip6);
+
+	consider(ledger, s, server, client, &asker, &best);
+	const struct client_detail *detail = client_detail(&ledger->clients, client);
+	for (unsigned i = 0; client->asked >> i != 0; i++) {
+		const struct client_address *a = &detail->addresses[i];
+		if ((client->asked >> i & 1) == 0 || i >= client->address_count)
+			continue;
+		asker = address_of(s->event.vlan, a->ip, a->ip_version == 6);
+		consider(ledger, s, server, client, &asker, &best);
+	}
+	*ret = best;
+	return best.name != NULL;
+}
+
+static void name_flow(struct ledger *ledger, const struct segment_event *s,
+	const struct end *client, const struct end *server, struct flow_row *row)
+{
+	const struct findings_view *findings = row->findings;
+	struct answer_name name;
+
+	row->name_age_ms = NOT_KNOWN_32;
+	if (findings->text[FINDING_SERVER_NAME] != NULL) {
+		row->server_name = findings->text[FINDING_SERVER_NAME];
+		row->server_name_len = findings->len[FINDING_SERVER_NAME];
+		row->name_source = findings->source[FINDING_SERVER_NAME];
+		return;
+	}
+	if (client->client == NULL || !server->host || !find_name(ledger, s, client, server, &name))
+		return;
+	row->server_name = name.name;
+	row->server_name_len = name.name_len;
+	row->name_source = NAME_DNS_CACHE;
+	uint64_t age_ms = (s->flow_start_ns - name.time_ns) / NS_PER_MS;
+	row->name_age_ms = (uint32_t)MIN(age_ms, (uint64_t)NOT_KNOWN_32 - 1);
+}
+
+static struct row_end row_end_of(const struct segment_event *s, unsigned e, const struct end *end)
+{
+	const struct client *client = end->client;
+
+	return (struct row_end){
+		.local = end->local,
+		.ip = end->ip,
+		// The client's own: behind a router the frame's is not.
+		.mac = client != NULL && client->id.kind == IDENTITY_MAC ? client->id.value : NULL,
+		.key = client == NULL ? NULL : client->key,
+		.port = s->port[e],
+	};
+}
+
+static void write_flow(struct ledger *ledger, const struct segment_event *s,
+	const struct end ends[2], unsigned client)
+{
+	struct findings_view findings;
+	struct flow_row row = {
+		.segment = s,
+		.client_end = client,
+		.client = row_end_of(s, client, &ends[client]),
+		.server = row_end_of(s, !client, &ends[!client]),
+		.direction = (uint8_t)direction_of(&ends[client], &ends[!client]),
+		.interface = ledger->config.interface_names[s->event.iface],
+		.findings = &findings,
+	};
+
+	findings_read(&findings, s->findings, s->findings_size);
+	name_flow(ledger, s, &ends[client], &ends[!client], &row);
+	record_flow(ledger->config.record, &row);
+}
+
+void ledger_book_segment(struct ledger *ledger, const struct segment_event *s)
+{
+	struct end ends[2];
+
+	ledger_judge_ends(ledger, s, ends);
+	unsigned client = client_end(s, ends);
+	if (s->segment == 0 && ends[0].host && ends[1].host) {
+		ledger->stats.flows_seen++;
+		ledger->stats.one_way_flows += !ends[0].sent || !ends[1].sent;
+	}
+	book_usage(ledger, s, ends, client);
+	if (!ends[0].excluded && !ends[1].excluded)
+		write_flow(ledger, s, ends, client);
+}

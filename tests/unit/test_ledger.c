@@ -1,0 +1,676 @@
+// The ledger: who a flow's ends are, their names, what they used, and the rows that come of it.
+#include "ledger_house.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#define A "00:1b:21:00:00:0a"
+#define B "00:1b:21:00:00:0b"
+#define R "00:1b:21:00:00:01"
+#define RANDOM "da:a1:19:00:00:0c"
+#define WEB "93.184.216.34"
+
+static void setup(struct house *h, uint32_t rings)
+{
+	house_init(h);
+	house_open(h, rings);
+}
+
+static void test_out(void **)
+{
+	struct house h;
+	setup(&h, 1);
+	house_flow(&h, S(1), S(2), A, "192.168.1.10", 5000, R, WEB, 443);
+	house_finish(&h);
+
+	assert_int_equal(h.record.flow_count, 1);
+	const struct fake_flow *f = &h.record.flows[0];
+	assert_int_equal(f->direction, DIRECTION_OUT);
+	assert_true(f->client_local && !f->server_local);
+	assert_true(f->has_client_key && house_key_is_mac(f->client_key, 0, A));
+	assert_false(f->has_server_key);
+	assert_false(f->has_server_mac); // the router's, not the server's
+	assert_string_equal(f->interface, "lan0");
+	const struct fake_client *c = house_client(&h, 0, A);
+	assert_non_null(c);
+	assert_int_equal(h.record.client_count, 1);
+	assert_int_equal(c->first_seen_ns, S(1));
+	assert_int_equal(c->last_seen_ns, S(2));
+	assert_int_equal(c->address_count, 1);
+	assert_int_equal(c->addresses[0].source, ADDRESS_TRAFFIC);
+	assert_string_equal(c->mac_vendor, "Intel Corporate");
+	assert_false(c->mac_random);
+	house_close(&h);
+}
+
+static void test_lan_and_in_and_transit(void **)
+{
+	struct house h;
+	setup(&h, 1);
+	house_flow(&h, S(1), S(2), A, "192.168.1.10", 5000, B, "192.168.1.11", 445);
+	house_flow(&h, S(3), S(4), R, WEB, 4000, B, "192.168.1.11", 22);
+	house_flow(&h, S(5), S(6), R, WEB, 4000, R, "8.8.8.8", 22);
+	house_finish(&h);
+
+	const struct fake_flow *f = h.record.flows;
+	assert_int_equal(h.record.flow_count, 3);
+	assert_int_equal(f[0].direction, DIRECTION_LAN);
+	assert_true(house_key_is_mac(f[0].client_key, 0, A));
+	assert_true(house_key_is_mac(f[0].server_key, 0, B));
+	assert_int_equal(f[1].direction, DIRECTION_IN);
+	assert_true(!f[1].has_client_key && house_key_is_mac(f[1].server_key, 0, B));
+	assert_int_equal(f[2].direction, DIRECTION_TRANSIT);
+	assert_true(!f[2].has_client_key && !f[2].has_server_key);
+
+	// A sent in one, B in two; the total has each flow once.
+	assert_int_equal(h.record.usage_count, 3);
+	for (uint32_t i = 0; i < 3; i++) {
+		const struct fake_usage *u = &h.record.usages[i];
+		assert_int_equal(u->row.window_start_s * NS_PER_S, S(0));
+		assert_int_equal(u->row.window_s, 300);
+		if (u->row.total) {
+			assert_false(u->has_key);
+			assert_int_equal(u->row.bytes_up, 1000 + 8000 + 1000);
+			assert_int_equal(u->row.flows, 3);
+			assert_int_equal(u->row.members, 2);
+			assert_int_equal(u->row.active_s, 6);
+		} else if (house_key_is_mac(u->key, 0, A)) {
+			assert_int_equal(u->row.bytes_up, 1000);
+			assert_int_equal(u->row.bytes_down, 8000);
+			assert_int_equal(u->row.flows, 1);
+			assert_int_equal(u->row.active_s, 2);
+			assert_int_equal(u->row.application, 7);
+		} else {
+			assert_true(house_key_is_mac(u->key, 0, B));
+			assert_int_equal(u->row.bytes_up, 16000);
+			assert_int_equal(u->row.bytes_down, 2000);
+			assert_int_equal(u->row.flows, 2);
+		}
+	}
+	house_close(&h);
+}
+
+static void test_mid_flow(void **)
+{
+	struct house h;
+	setup(&h, 1);
+	h.orientation = ORIENT_MID;
+	house_flow(&h, S(1), S(2), R, WEB, 443, A, "192.168.1.10", 5000);
+	house_flow(&h, S(3), S(4), A, "192.168.1.10", 445, B, "192.168.1.11", 5000);
+	house_finish(&h);
+	const struct fake_flow *f = h.record.flows;
+	assert_int_equal(f[0].client_end, 1); // the one local end
+	assert_int_equal(f[0].direction, DIRECTION_OUT);
+	assert_int_equal(f[0].packets_up, 8);
+	assert_int_equal(f[1].client_end, 1); // the higher port
+	house_close(&h);
+}
+
+static void test_groups_are_nobody(void **)
+{
+	struct house h;
+	setup(&h, 1);
+	h.seen = 1;
+	house_flow(
+		&h, S(1), S(2), A, "192.168.1.10", 5353, "01:00:5e:00:00:fb", "224.0.0.251", 5353);
+	house_flow(
+		&h, S(1), S(2), A, "192.168.1.10", 138, "ff:ff:ff:ff:ff:ff", "192.168.1.255", 138);
+	house_flow(&h, S(1), S(2), A, "0.0.0.0", 68, "ff:ff:ff:ff:ff:ff", "255.255.255.255", 67);
+	house_flow(&h, S(1), S(2), A, "192.168.1.10", 138, NULL, "192.168.255.255", 138);
+	house_finish(&h);
+	assert_int_equal(h.record.client_count, 1);
+	for (uint32_t i = 0; i < 4; i++)
+		assert_false(h.record.flows[i].has_server_key);
+	// Groups never answer: none has failed.
+	assert_int_equal(h.record.usages[0].row.flows_failed, 0);
+	struct ledger_stats stats;
+	ledger_stats(h.ledger, &stats);
+	assert_int_equal(stats.flows_seen, 0);
+	assert_int_equal(stats.clients_now, 1);
+	house_close(&h);
+}
+
+static void test_failed(void **)
+{
+	struct house h;
+	setup(&h, 1);
+	h.seen = 1;
+	house_flow(&h, S(1), S(1), A, "192.168.1.10", 5000, R, WEB, 81);
+	h.seen = 3;
+	house_flow(&h, S(2), S(2), A, "192.168.1.10", 5001, R, WEB, 82)->closed_by_reset = 1;
+	house_flow(&h, S(3), S(3), A, "192.168.1.10", 5002, R, WEB, 80);
+	house_finish(&h);
+	assert_int_equal(h.record.usages[0].row.flows, 3);
+	assert_int_equal(h.record.usages[0].row.flows_failed, 2);
+	struct ledger_stats stats;
+	ledger_stats(h.ledger, &stats);
+	assert_int_equal(stats.flows_seen, 3);
+	assert_int_equal(stats.one_way_flows, 1);
+	house_close(&h);
+}
+
+static const struct fake_flow *flow_at(const struct house *h, uint64_t flow_start_ns)
+{
+	for (uint32_t i = 0; i < h->record.flow_count; i++)
+		if (h->record.flows[i].flow_start_ns == flow_start_ns)
+			return &h->record.flows[i];
+	return NULL;
+}
+
+// More than four local IPv4 addresses within ten minutes make a router; new flows behind it go by
+// their address, and what is known of the MAC is forgotten.
+static void test_router(void **)
+{
+	struct house h;
+	setup(&h, 1);
+	char ip[32];
+	for (int i = 0; i < 4; i++) {
+		snprintf(ip, sizeof(ip), "10.0.0.%d", i + 1);
+		house_flow(&h, S(i), S(i + 1), R, ip, 5000, B, WEB, 443);
+		snprintf(ip, sizeof(ip), "fd00::%d", i + 1); // IPv6 does not count
+		house_flow(&h, S(i), S(i + 1), R, ip, 5000, B, "2001:db8::1", 443);
+	}
+	house_turn(&h, S(200));
+	assert_non_null(house_client(&h, 0, R));
+	assert_false(house_client(&h, 0, R)->tombstone);
+	house_flow(&h, S(300), S(301), R, "10.0.0.5", 5000, B, WEB, 443); // due at 361: the fifth
+	house_flow(&h, S(302), S(900), R, "10.0.0.6", 5000, B, WEB, 443); // began before that
+	house_flow(&h, S(400), S(401), R, "10.0.0.7", 5000, B, WEB, 443);
+	house_flow(&h, S(400), S(401), B, "10.0.0.9", 5000, R, "10.0.0.8", 443);
+	house_finish(&h);
+	assert_true(house_client(&h, 0, R)->tombstone);
+	assert_true(house_key_is_mac(flow_at(&h, S(300))->client_key, 0, R));
+	assert_true(house_key_is_mac(flow_at(&h, S(302))->client_key, 0, R));
+	assert_true(house_key_is_ip4(
+		h.record.flows[h.record.flow_count - 3].client_key, 0, "10.0.0.7"));
+	assert_false(flow_at(&h, S(400))->has_client_mac); // the router's is not the client's
+	const struct fake_flow *last = &h.record.flows[h.record.flow_count - 2];
+	assert_true(house_key_is_mac(last->client_key, 0, B));
+	assert_true(house_key_is_ip4(last->server_key, 0, "10.0.0.8"));
+	house_close(&h);
+}
+
+static void test_addresses_over_days_are_no_router(void **)
+{
+	struct house h;
+	setup(&h, 1);
+	char ip[32];
+	for (int i = 0; i < 12; i++) {
+		snprintf(ip, sizeof(ip), "10.0.0.%d", i + 1);
+		house_flow(&h, S(i * 200), S(i * 200 + 1), A, ip, 5000, R, WEB, 443);
+		house_turn(&h, S(i * 200 + 100));
+	}
+	house_finish(&h);
+	assert_false(house_client(&h, 0, A)->tombstone);
+	assert_int_equal(house_client(&h, 0, A)->address_count, 12);
+	house_close(&h);
+}
+
+static void test_configured_router(void **)
+{
+	struct house h;
+	house_init(&h);
+	struct setting_item routers[] = {{.value = R}};
+	h.settings.routers = (struct setting_list){routers, 1};
+	house_open(&h, 1);
+	house_fact(&h, S(0), FACT_DHCP_BINDING, A, "10.0.0.2", NULL);
+	house_flow(&h, S(1), S(2), R, "10.0.0.1", 5000, B, WEB, 443);
+	// Upstream of the router, DHCP still says whose the address is.
+	house_flow(&h, S(3), S(4), R, "10.0.0.2", 5000, B, WEB, 443);
+	house_finish(&h);
+	assert_true(house_key_is_ip4(flow_at(&h, S(1))->client_key, 0, "10.0.0.1"));
+	assert_true(house_key_is_mac(flow_at(&h, S(3))->client_key, 0, A));
+	assert_null(house_client(&h, 0, R));
+	house_close(&h);
+}
+
+static void test_no_mac(void **)
+{
+	struct house h;
+	setup(&h, 1);
+	house_flow(&h, S(1), S(2), NULL, "10.0.0.1", 5000, NULL, WEB, 443);
+	house_finish(&h);
+	assert_true(house_key_is_ip4(h.record.flows[0].client_key, 0, "10.0.0.1"));
+	assert_int_equal(h.record.client_count, 1);
+	assert_false(h.record.clients[0].has_mac);
+	assert_int_equal(h.record.clients[0].address_count, 1);
+	house_close(&h);
+}
+
+// An address that moves from one MAC to another, where frames have no MAC: as of the flow's start,
+// for all its segments.
+static void test_renumbered_by_dhcp(void **)
+{
+	struct house h;
+	setup(&h, 1);
+	house_fact(&h, S(0), FACT_DHCP_BINDING, A, "10.0.0.1", NULL);
+	house_fact(&h, S(100), FACT_DHCP_BINDING, B, "10.0.0.1", NULL);
+	struct segment_event *s =
+		house_flow(&h, S(50), S(200), NULL, "10.0.0.1", 5000, NULL, WEB, 443);
+	house_flow(&h, S(101), S(150), NULL, "10.0.0.1", 5001, NULL, WEB, 443);
+	s = house_flow(&h, S(301), S(500), NULL, "10.0.0.1", 5000, NULL, WEB, 443);
+	s->flow_start_ns = S(50);
+	s->segment = 1;
+	house_finish(&h);
+	assert_int_equal(h.record.flow_count, 3);
+	for (uint32_t i = 0; i < 3; i++) {
+		const struct fake_flow *f = &h.record.flows[i];
+		assert_true(house_key_is_mac(f->client_key, 0, f->flow_start_ns == S(50) ? A : B));
+	}
+	house_close(&h);
+}
+
+static void test_client_row(void **)
+{
+	struct house h;
+	setup(&h, 1);
+	h.vlan = 20;
+	house_fact(&h, S(1), FACT_DHCP_NAME, RANDOM, NULL, "phone");
+	house_fact(&h, S(2), FACT_DHCP_FQDN, RANDOM, NULL, "phone.lan");
+	house_fact(&h, S(2), FACT_DHCP_OPTIONS, RANDOM, NULL, "1,3,6");
+	house_fact(&h, S(2), FACT_DHCP_VENDOR_CLASS, RANDOM, NULL, "android-dhcp-13");
+	house_fact(&h, S(3), FACT_DHCP_BINDING, RANDOM, "10.0.0.7", NULL);
+	house_fact(&h, S(4), FACT_ARP, RANDOM, "10.0.0.7", NULL);
+	house_fact(&h, S(5), FACT_NDP, RANDOM, "fe80::7", NULL);
+	house_fact(&h, S(6), FACT_DHCP_NAME, RANDOM, NULL, "phone");
+	house_finish(&h);
+	const struct fake_client *c = house_client(&h, 20, RANDOM);
+	assert_int_equal(h.record.client_count, 1);
+	assert_true(c->mac_random && c->has_mac);
+	assert_string_equal(c->mac_vendor, "");
+	assert_int_equal(c->vlan, 20);
+	assert_int_equal(c->name_count, 2);
+	assert_string_equal(c->names[0].text, "phone"); // newest first, once
+	assert_int_equal(c->names[0].time_ns, S(6));
+	assert_int_equal(c->names[1].source, CLIENT_NAME_DHCP_FQDN);
+	assert_string_equal(c->dhcp_options, "1,3,6");
+	assert_string_equal(c->dhcp_vendor_class, "android-dhcp-13");
+	assert_int_equal(c->address_count, 2);
+	assert_int_equal(c->addresses[0].source, ADDRESS_DHCP);
+	assert_int_equal(c->addresses[0].from_ns, S(3));
+	assert_int_equal(c->addresses[0].to_ns, S(4));
+	assert_int_equal(c->addresses[1].ip_version, 6);
+	assert_int_equal(h.counters.value[COUNTER_clients_random], 1);
+	house_close(&h);
+}
+
+// Changes are written at most once a minute; without changes once an hour, while it is seen.
+static void test_client_row_times(void **)
+{
+	struct house h;
+	setup(&h, 1);
+	house_fact(&h, S(0), FACT_ARP, A, "10.0.0.1", NULL);
+	house_turn(&h, S(9));
+	assert_int_equal(h.record.client_count, 0);
+	house_turn(&h, S(11));
+	assert_int_equal(h.record.client_count, 1);
+	house_fact(&h, S(12), FACT_DHCP_NAME, A, NULL, "one");
+	house_fact(&h, S(20), FACT_DHCP_NAME, A, NULL, "two");
+	house_turn(&h, S(69));
+	assert_int_equal(h.record.client_count, 1);
+	house_turn(&h, S(71));
+	assert_int_equal(h.record.client_count, 2);
+	assert_int_equal(h.record.clients[1].name_count, 2);
+	// Seen, nothing new: the next row is an hour later.
+	house_fact(&h, S(1000), FACT_ARP, A, "10.0.0.1", NULL);
+	house_turn(&h, S(3669));
+	assert_int_equal(h.record.client_count, 2);
+	house_turn(&h, S(3671));
+	assert_int_equal(h.record.client_count, 3);
+	assert_int_equal(h.record.clients[2].last_seen_ns, S(1000));
+	// A jump of a day: its deadline is met once, and without news there is no row.
+	house_turn(&h, S(100000));
+	assert_int_equal(h.record.client_count, 3);
+	house_fact(&h, S(100001), FACT_ARP, A, "10.0.0.1", NULL);
+	house_turn(&h, S(100002));
+	assert_int_equal(h.record.client_count, 4);
+	house_finish(&h);
+	assert_int_equal(h.record.client_count, 4);
+	house_close(&h);
+}
+
+static void test_vlans(void **)
+{
+	struct house h;
+	setup(&h, 1);
+	h.vlan = 10;
+	house_flow(&h, S(1), S(2), A, "10.0.0.1", 5000, R, WEB, 443);
+	h.vlan = 20;
+	house_flow(&h, S(3), S(4), A, "10.0.0.1", 5000, R, WEB, 443);
+	house_finish(&h);
+	assert_true(house_key_is_mac(flow_at(&h, S(1))->client_key, 10, A));
+	assert_true(house_key_is_mac(flow_at(&h, S(3))->client_key, 20, A));
+	assert_int_equal(h.record.client_count, 2);
+	house_close(&h);
+}
+
+static void test_on_link_is_local(void **)
+{
+	struct house h;
+	setup(&h, 1);
+	house_fact(&h, S(0), FACT_ON_LINK, NULL, "198.51.100.7", NULL);
+	house_fact(&h, S(0), FACT_ROUTER_PREFIX, NULL, "2001:db8:1:2::", NULL);
+	house_flow(&h, S(1), S(2), A, "198.51.100.7", 5000, R, WEB, 443);
+	house_flow(&h, S(3), S(4), A, "2001:db8:1:2::5", 5000, R, "2001:db8:9::1", 443);
+	house_flow(&h, S(5), S(6), A, "198.51.100.8", 5000, R, WEB, 443);
+	uint8_t ip[16];
+	house_ip("203.0.113.0", ip);
+	assert_int_equal(ledger_add_local(h.ledger, ip, false, 24), 0);
+	assert_int_equal(ledger_add_local(h.ledger, ip, false, 33), -EINVAL);
+	house_flow(&h, S(7), S(8), A, "203.0.113.9", 5000, R, WEB, 443);
+	house_finish(&h);
+	assert_int_equal(flow_at(&h, S(1))->direction, DIRECTION_OUT);
+	assert_int_equal(flow_at(&h, S(3))->direction, DIRECTION_OUT);
+	assert_int_equal(flow_at(&h, S(5))->direction, DIRECTION_TRANSIT);
+	assert_int_equal(flow_at(&h, S(7))->direction, DIRECTION_OUT);
+	house_close(&h);
+}
+
+static void test_names(void **)
+{
+	struct house h;
+	setup(&h, 1);
+	house_answer(&h, S(1), "10.0.0.1", "old.example", WEB);
+	house_answer(&h, S(10), "10.0.0.1", "new.example", WEB);
+	house_answer(&h, S(30), "10.0.0.1", "later.example", WEB);
+	house_answer(&h, S(15), "10.0.0.2", "other.example", WEB);
+	house_flow(&h, S(20), S(40), A, "10.0.0.1", 5000, R, WEB, 443);
+	house_flow(&h, S(21), S(40), A, "10.0.0.1", 5001, R, "8.8.8.8", 443);
+	// The name that the flow itself says is better.
+	struct segment_event *s = house_flow(&h, S(22), S(40), B, "10.0.0.2", 5000, R, WEB, 443);
+	(void)s;
+	house_flow(&h, S(0.5), S(40), A, "10.0.0.1", 5002, R, WEB, 443);
+	house_finish(&h);
+	assert_string_equal(flow_at(&h, S(20))->server_name, "new.example");
+	assert_int_equal(flow_at(&h, S(20))->name_source, NAME_DNS_CACHE);
+	assert_int_equal(flow_at(&h, S(20))->name_age_ms, 10000);
+	assert_int_equal(flow_at(&h, S(21))->name_source, NAME_NONE);
+	assert_int_equal(flow_at(&h, S(21))->name_age_ms, NOT_KNOWN_32);
+	assert_string_equal(flow_at(&h, S(22))->server_name, "other.example");
+	assert_int_equal(flow_at(&h, S(0.5))->name_source, NAME_NONE);
+	house_close(&h);
+}
+
+// Asked by IPv6, used by IPv4: the same client, whose IPv6 address is learned only from traffic.
+static void test_name_asked_at_another_address(void **)
+{
+	struct house h;
+	setup(&h, 1);
+	house_answer(&h, S(1), "fd00::1", "www.example", WEB);
+	house_flow(&h, S(0.9), S(1), A, "fd00::1", 5353, R, "fd00::53", 53);
+	house_flow(&h, S(20), S(40), A, "10.0.0.1", 5000, R, WEB, 443);
+	house_flow(&h, S(21), S(41), B, "10.0.0.2", 5000, R, WEB, 443);
+	house_finish(&h);
+	assert_string_equal(flow_at(&h, S(20))->server_name, "www.example");
+	assert_int_equal(flow_at(&h, S(21))->name_source, NAME_NONE);
+	house_close(&h);
+}
+
+// What the address's holder before asked is not this client's.
+static void test_name_of_the_holder_before(void **)
+{
+	struct house h;
+	setup(&h, 1);
+	house_fact(&h, S(0), FACT_DHCP_BINDING, A, "10.0.0.1", NULL);
+	house_answer(&h, S(1), "10.0.0.1", "secret.example", WEB);
+	house_fact(&h, S(10), FACT_DHCP_BINDING, B, "10.0.0.1", NULL);
+	house_flow(&h, S(20), S(40), B, "10.0.0.1", 5000, R, WEB, 443);
+	house_finish(&h);
+	assert_int_equal(flow_at(&h, S(20))->name_source, NAME_NONE);
+	house_close(&h);
+}
+
+static void check_excluded(struct house *h)
+{
+	house_fact(h, S(0), FACT_DHCP_NAME, A, NULL, "secret");
+	house_fact(h, S(0), FACT_DHCP_BINDING, A, "10.0.0.1", NULL);
+	house_answer(h, S(1), "10.0.0.1", "secret.example", WEB);
+	house_flow(h, S(2), S(3), A, "10.0.0.1", 5000, R, WEB, 443);
+	house_flow(h, S(4), S(5), B, "10.0.0.2", 5000, A, "10.0.0.1", 445);
+	house_flow(h, S(6), S(7), A, "fd00::1", 5000, R, "2001:db8::1", 443);
+	house_flow(h, S(8), S(9), B, "10.0.0.2", 5000, R, WEB, 443);
+	// Without a MAC: known by whom the address belongs to.
+	house_flow(h, S(10), S(11), NULL, "10.0.0.1", 5000, NULL, WEB, 443);
+	house_finish(h);
+	assert_int_equal(h->record.flow_count, 1);
+	assert_int_equal(h->record.flows[0].flow_start_ns, S(8));
+	assert_int_equal(h->record.flows[0].name_source, NAME_NONE);
+	assert_null(house_client(h, 0, A));
+	assert_int_equal(h->record.client_count, 1);
+	assert_int_equal(h->record.usage_count, 2); // B's and the site's
+	for (uint32_t i = 0; i < 2; i++) {
+		const struct usage_row *u = &h->record.usages[i].row;
+		assert_int_equal(u->flows, u->total ? 5 : 1);
+		assert_int_equal(u->members, 1);
+	}
+}
+
+static void test_excluded_by_mac(void **)
+{
+	struct house h;
+	uint8_t macs[1][6];
+	house_init(&h);
+	house_mac(A, macs[0]);
+	h.policy.excluded = (struct excluded){.macs = (const uint8_t(*)[6])macs, .mac_count = 1};
+	house_open(&h, 1);
+	check_excluded(&h);
+	house_close(&h);
+}
+
+static void test_excluded_by_subnet(void **)
+{
+	struct house h;
+	struct excluded_subnet subnet = {.prefix_len = 32};
+	house_init(&h);
+	house_ip("10.0.0.1", subnet.ip);
+	h.policy.excluded = (struct excluded){.subnets = &subnet, .subnet_count = 1};
+	house_open(&h, 1);
+	check_excluded(&h);
+	house_close(&h);
+}
+
+static void test_moves_into_excluded_subnet(void **)
+{
+	struct house h;
+	struct excluded_subnet subnet = {.prefix_len = 24};
+	house_init(&h);
+	house_ip("10.0.9.0", subnet.ip);
+	h.policy.excluded = (struct excluded){.subnets = &subnet, .subnet_count = 1};
+	house_open(&h, 1);
+	house_fact(&h, S(0), FACT_ARP, A, "10.0.0.1", NULL);
+	house_turn(&h, S(100));
+	assert_false(house_client(&h, 0, A)->tombstone);
+	house_fact(&h, S(101), FACT_ARP, A, "10.0.9.1", NULL);
+	house_flow(&h, S(102), S(103), A, "fd00::1", 5000, R, "2001:db8::1", 443);
+	house_finish(&h);
+	assert_true(house_client(&h, 0, A)->tombstone);
+	assert_int_equal(h.record.client_count, 2);
+	assert_int_equal(h.record.flow_count, 0);
+	struct ledger_stats stats;
+	ledger_stats(h.ledger, &stats);
+	assert_int_equal(stats.clients_now, 0);
+	house_close(&h);
+}
+
+static void test_eviction_writes_the_row(void **)
+{
+	struct house h;
+	house_init(&h);
+	h.settings.clients_max = 64;
+	house_open(&h, 1);
+	char mac[32], ip[32];
+	for (int i = 0; i < 70; i++) {
+		snprintf(mac, sizeof(mac), "00:1b:21:00:01:%02x", i);
+		snprintf(ip, sizeof(ip), "10.0.1.%d", i + 1);
+		house_fact(&h, S(i * 0.1), FACT_ARP, mac, ip, NULL);
+	}
+	house_turn(&h, S(8));
+	assert_int_equal(h.record.client_count, 6); // the six oldest
+	assert_int_equal(h.counters.value[COUNTER_clients_evicted], 6);
+	struct ledger_stats stats;
+	ledger_stats(h.ledger, &stats);
+	assert_int_equal(stats.clients_now, 64);
+	house_finish(&h);
+	assert_int_equal(h.record.client_count, 70);
+	house_close(&h);
+}
+
+// Who never sent is no client with a row, and displaces none.
+static void test_scan_makes_no_clients(void **)
+{
+	struct house h;
+	house_init(&h);
+	h.settings.clients_max = 64;
+	house_open(&h, 1);
+	house_fact(&h, S(0), FACT_ARP, B, "10.0.0.2", NULL);
+	h.seen = 1;
+	char ip[32];
+	for (int i = 0; i < 200; i++) {
+		snprintf(ip, sizeof(ip), "10.0.3.%d", i + 1);
+		house_flow(&h, S(1 + i * 0.01), S(1 + i * 0.01), A, "10.0.0.1", 5000, NULL, ip, 22);
+	}
+	house_finish(&h);
+	assert_int_equal(h.record.client_count, 2);
+	assert_int_equal(h.counters.value[COUNTER_clients_evicted], 0);
+	assert_int_equal(h.record.flow_count, 200);
+	assert_true(h.record.flows[199].has_server_key);
+	house_close(&h);
+}
+
+static void test_windows(void **)
+{
+	struct house h;
+	setup(&h, 1);
+	house_flow(
+		&h, S(290), S(310), A, "10.0.0.1", 5000, R, WEB, 443); // in the window of its end
+	house_flow(&h, S(10), S(20), A, "10.0.0.1", 5001, R, WEB, 443);
+	house_turn(&h, S(359)); // window end + longest idle time is 360
+	assert_int_equal(h.record.usage_count, 0);
+	house_turn(&h, S(360));
+	assert_int_equal(h.record.usage_count, 2);
+	assert_int_equal(h.record.usages[0].row.window_start_s * NS_PER_S, S(0));
+	assert_int_equal(h.record.usages[0].row.active_s, 11);
+	// A delta that comes later makes another row, with its own members.
+	house_flow(&h, S(30), S(40), A, "10.0.0.1", 5002, R, WEB, 443)->event.time_ns = S(361);
+	house_turn(&h, S(362));
+	assert_int_equal(h.record.usage_count, 4);
+	assert_int_equal(h.record.usages[3].row.window_start_s * NS_PER_S, S(0));
+	assert_true(h.record.usages[3].row.total);
+	assert_int_equal(h.record.usages[3].row.members, 1);
+	house_turn(&h, S(100000)); // a jump: one window was open, and is written once
+	assert_int_equal(h.record.usage_count, 6);
+	assert_int_equal(h.record.usages[4].row.window_start_s * NS_PER_S, S(300));
+	assert_int_equal(h.record.usages[4].row.active_s, 11); // 300 to 310
+	house_finish(&h);
+	assert_int_equal(h.record.usage_count, 6);
+	house_close(&h);
+}
+
+static void test_basic(void **)
+{
+	struct house h;
+	house_init(&h);
+	h.policy.basic = true;
+	house_open(&h, 1);
+	house_flow(&h, S(1), S(2), A, "10.0.0.1", 5000, R, WEB, 443);
+	house_flow(&h, S(3), S(4), A, "10.0.0.1", 5000, B, "10.0.0.2", 443);
+	h.application = 8; // of the same category
+	house_flow(&h, S(5), S(6), B, "10.0.0.2", 5000, R, WEB, 443);
+	h.category = 6;
+	house_flow(&h, S(7), S(8), B, "10.0.0.2", 5001, R, WEB, 443);
+	house_flow(&h, S(9), S(9), R, WEB, 5001, R, "8.8.8.8", 443);
+	house_finish(&h);
+	assert_int_equal(h.record.usage_count, 3);
+	const struct fake_usage *u = h.record.usages;
+	assert_int_equal(u[0].row.category, 5);
+	assert_int_equal(u[0].row.flows, 3);
+	assert_int_equal(u[0].row.bytes_up, 3000);
+	assert_int_equal(u[0].row.members, 2);
+	assert_int_equal(u[0].row.window_s, 3600);
+	assert_int_equal(u[0].row.window_start_s % 3600, 0);
+	assert_int_equal(u[1].row.category, 6);
+	assert_int_equal(u[1].row.members, 1);
+	assert_true(u[2].row.total);
+	assert_int_equal(u[2].row.flows, 5);
+	for (int i = 0; i < 3; i++)
+		assert_true(!u[i].has_key && !u[i].row.has_application);
+	house_close(&h);
+}
+
+static void test_check(void **)
+{
+	struct settings settings = {.path = (char *)"weir.yaml"};
+	struct setting_item nets[] = {{.value = "10.0.0.0/8", .line = 3},
+		{.value = "10.0.0.0/33", .line = 4}, {.value = "fd00::/8", .line = 5},
+		{.value = "home", .line = 6}};
+	struct setting_item macs[] = {{.value = A, .line = 8},
+		{.value = "ff:ff:ff:ff:ff:ff", .line = 9}, {.value = "1:2:3:4:5:6", .line = 10}};
+	settings.local = (struct setting_list){nets, ARRAY_COUNT(nets)};
+	settings.routers = (struct setting_list){macs, ARRAY_COUNT(macs)};
+	struct problems problems = {0};
+	assert_int_equal(ledger_check(&settings, &problems), -EINVAL);
+	assert_int_equal(problems.count, 4);
+	assert_non_null(strstr(problems.lines[0], "weir.yaml:4: "));
+	assert_non_null(strstr(problems.lines[0], "allowed"));
+	assert_non_null(strstr(problems.lines[3], "weir.yaml:10: "));
+	problems_fini(&problems);
+}
+
+// Events come in any order within the promise; what comes after it is counted and still booked.
+static void test_late(void **)
+{
+	struct house h;
+	setup(&h, 2);
+	house_flow(&h, S(1), S(2), A, "10.0.0.1", 5000, R, WEB, 443);
+	event_ring_publish(&h.rings[0], S(1000));
+	ledger_step(h.ledger);
+	assert_int_equal(h.record.flow_count, 0); // the other ring's clock stands
+	event_ring_publish(&h.rings[1], S(62));
+	ledger_step(h.ledger);
+	assert_int_equal(h.record.flow_count, 0); // due at 62: more of 62 may come
+	event_ring_publish(&h.rings[1], S(63));
+	ledger_step(h.ledger);
+	assert_int_equal(h.record.flow_count, 1);
+	house_flow(&h, S(0), S(1), A, "10.0.0.1", 5001, R, WEB, 443);
+	house_turn(&h, S(1000));
+	assert_int_equal(h.record.flow_count, 2);
+	assert_int_equal(h.counters.value[COUNTER_events_late], 1);
+	house_close(&h);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_out),
+		cmocka_unit_test(test_lan_and_in_and_transit),
+		cmocka_unit_test(test_mid_flow),
+		cmocka_unit_test(test_groups_are_nobody),
+		cmocka_unit_test(test_failed),
+		cmocka_unit_test(test_router),
+		cmocka_unit_test(test_addresses_over_days_are_no_router),
+		cmocka_unit_test(test_configured_router),
+		cmocka_unit_test(test_no_mac),
+		cmocka_unit_test(test_renumbered_by_dhcp),
+		cmocka_unit_test(test_client_row),
+		cmocka_unit_test(test_client_row_times),
+		cmocka_unit_test(test_vlans),
+		cmocka_unit_test(test_on_link_is_local),
+		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_name_asked_at_another_address),
+		cmocka_unit_test(test_name_of_the_holder_before),
+		cmocka_unit_test(test_excluded_by_mac),
+		cmocka_unit_test(test_excluded_by_subnet),
+		cmocka_unit_test(test_moves_into_excluded_subnet),
+		cmocka_unit_test(test_eviction_writes_the_row),
+		cmocka_unit_test(test_scan_makes_no_clients),
+		cmocka_unit_test(test_windows),
+		cmocka_unit_test(test_basic),
+		cmocka_unit_test(test_check),
+		cmocka_unit_test(test_late),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
