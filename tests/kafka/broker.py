@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """A real Apache Kafka broker for the tests, and for trying Weir by hand.
 
 Kafka's own jars come from Maven Central, at the version that pom.xml pins, into a cache outside
@@ -185,9 +185,14 @@ class Broker:
         self.dir = None
         self.process = None
 
-    def __enter__(self):
+    @staticmethod
+    def prepare():
+        """All that a broker needs and that may be missing."""
         require("java", "kcat")
-        self.jars = fetch_jars()
+        return fetch_jars()
+
+    def __enter__(self):
+        self.jars = self.prepare()
         self.dir = Path(tempfile.mkdtemp(prefix="weir-kafka-"))
         try:
             self.start()
