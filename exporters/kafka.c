@@ -108,7 +108,9 @@ static const char *advice(rd_kafka_resp_err_t err)
 	case RD_KAFKA_RESP_ERR__RESOLVE:
 		return "the broker's name is not known to DNS: correct kafka.brokers";
 	case RD_KAFKA_RESP_ERR__BAD_MSG:
-		return "what answers there is no Kafka broker: correct the port in kafka.brokers";
+	case RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE:
+		return "what answers there is no Kafka broker that takes rows: correct the port in "
+		       "kafka.brokers";
 	case RD_KAFKA_RESP_ERR__AUTHENTICATION:
 	case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
 	case RD_KAFKA_RESP_ERR_UNSUPPORTED_SASL_MECHANISM:
@@ -155,8 +157,8 @@ static const char *advice(rd_kafka_resp_err_t err)
 static void fault_set(
 	struct exporter *x, rd_kafka_resp_err_t err, enum record_type type, const char *text)
 {
-	if (x->fault == RD_KAFKA_RESP_ERR__FATAL)
-		return; // says more than the rows that fail by it
+	if (x->fatal && x->fault != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return; // what killed the producer says more than the rows that fail by it
 	x->fault = err;
 	x->fault_type = type;
 	snprintf(x->fault_text, sizeof(x->fault_text), "%.*s", ERROR_TEXT_SIZE - 1, text);
@@ -269,9 +271,11 @@ static void trouble(rd_kafka_t *producer, int code, const char *reason, void *op
 
 	switch (err) {
 	case RD_KAFKA_RESP_ERR__FATAL:
+		err = rd_kafka_fatal_error(producer, text, sizeof(text));
+		x->fault = RD_KAFKA_RESP_ERR_NO_ERROR;
+		fault_set(
+			x, advice(err) != NULL ? err : RD_KAFKA_RESP_ERR__FATAL, RECORD_NONE, text);
 		x->fatal = true;
-		rd_kafka_fatal_error(producer, text, sizeof(text));
-		fault_set(x, err, RECORD_NONE, text);
 		return;
 	case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
 		x->up = false;
