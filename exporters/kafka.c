@@ -5,7 +5,6 @@
 // full, the rest of the batch waits here and no other is taken. Export thread only, but for
 // request_sent() and librdkafka's own threads behind it.
 #include "core/base/compiler.h"
-#include "core/base/log.h"
 #include "core/export/exporter.h"
 
 #include <errno.h>
@@ -55,7 +54,6 @@ struct exporter {
 
 	bool up, closing, fatal;
 	uint64_t restart_ns; // steady: a dead producer is not replaced before; 0: at once
-	bool debug; // the operator wants librdkafka's own words
 	rd_kafka_resp_err_t broker_err; // why the last connection failed
 	char broker_text[ERROR_TEXT_SIZE];
 	rd_kafka_resp_err_t fault; // to be told when poll() ends
@@ -83,7 +81,6 @@ static const char *const defaults[][2] = {
 	// A topic that is not there is told after 5 s and not after 30: sooner than a run over a
 	// file gives up waiting.
 	{"topic.metadata.propagation.max.ms", "5000"},
-	{"log.queue", "true"},
 };
 
 // Properties that would take the ground from under this file.
@@ -92,7 +89,6 @@ static const char *const refused[][2] = {
 	{"metadata.broker.list", "is set by kafka.brokers"},
 	{"delivery.report.only.error", "would leave delivered rows uncounted"},
 	{"transactional.id", "is not supported: rows are sent idempotently, without transactions"},
-	{"log.queue", "is set by weir"},
 };
 
 // What the operator should do about an error, as one sentence without an end; NULL: no advice.
@@ -294,21 +290,6 @@ static void trouble(rd_kafka_t *producer, int code, const char *reason, void *op
 	}
 }
 
-// librdkafka's own log: what it says of unused properties, and all of it when `debug` is set.
-static void librdkafka_says(
-	const rd_kafka_t *producer, int level, const char *facility, const char *text)
-{
-	const struct exporter *x = rd_kafka_opaque(producer);
-
-	(void)level;
-	const char *after = strstr(text, "]: "); // of "[thrd:app]: "
-
-	if (strcmp(facility, "CONFWARN") == 0)
-		log_warning("kafka.properties: %s", after != NULL ? after + 3 : text);
-	else if (x != NULL && x->debug)
-		log_info("librdkafka: %s: %s", facility, text);
-}
-
 // The octets of each produce request, compressed as they are. On librdkafka's threads.
 static rd_kafka_resp_err_t request_sent(rd_kafka_t *producer, int socket, const char *broker,
 	int32_t broker_id, int16_t api_key, int16_t api_version, int32_t correlation_id,
@@ -407,6 +388,34 @@ static void brokers_check(const char *brokers, struct problems *problems)
 	}
 }
 
+struct check {
+	const struct settings *settings;
+	struct problems *problems;
+};
+
+// librdkafka warns of a consumer's property and passes it over: to us it is an unknown one.
+static void check_log(const rd_kafka_t *producer, int level, const char *facility, const char *text)
+{
+	const struct check *check = rd_kafka_opaque(producer);
+	const struct setting_list *properties = &check->settings->kafka_properties;
+
+	(void)level;
+	// Said in rd_kafka_new(), by the caller's thread; anything else is another thread's.
+	if (strcmp(facility, "CONFWARN") != 0 || strstr(text, "is a consumer property") == NULL)
+		return;
+	for (size_t i = 0; i < properties->count; i++) {
+		const struct setting_item *item = &properties->items[i];
+		char words[128];
+		snprintf(words, sizeof(words), " %.100s is a ", item->key);
+		if (strstr(text, words) != NULL)
+			problems_add(check->problems, item->line > 0 ? check->settings->path : NULL,
+				item->line,
+				"kafka.properties: %s: is a consumer's property, Weir is a "
+				"producer",
+				item->key);
+	}
+}
+
 static void kafka_check(const struct settings *settings, struct problems *problems)
 {
 	static const char allowed[] =
@@ -425,7 +434,9 @@ static void kafka_check(const struct settings *settings, struct problems *proble
 		rd_kafka_conf_destroy(conf);
 		return;
 	}
-	rd_kafka_conf_set_log_cb(conf, NULL); // the start says it again
+	struct check check = {settings, problems};
+	rd_kafka_conf_set_opaque(conf, &check);
+	rd_kafka_conf_set_log_cb(conf, check_log);
 	// Properties that do not go together, or files of keys that cannot be read, show only in a
 	// producer. Without a broker it sends nothing.
 	rd_kafka_t *producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, error, sizeof(error));
@@ -478,13 +489,13 @@ static int producer_start(struct exporter *x, char *error, size_t error_size)
 	rd_kafka_conf_set_opaque(conf, x);
 	rd_kafka_conf_set_dr_msg_cb(conf, delivery);
 	rd_kafka_conf_set_error_cb(conf, trouble);
-	rd_kafka_conf_set_log_cb(conf, librdkafka_says);
+	if (!debug_wanted(x->settings))
+		rd_kafka_conf_set_log_cb(conf, NULL); // what matters comes to trouble()
 	rd_kafka_conf_interceptor_add_on_new(conf, "weir", producer_made, x);
 	x->producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, error, error_size);
 	if (x->producer == NULL)
 		goto fail;
 	problems_fini(&problems);
-	rd_kafka_set_log_queue(x->producer, NULL); // its log lines come by rd_kafka_poll()
 	for (unsigned type = 0; type < RECORD_TYPE_COUNT; type++) {
 		char name[256];
 		if (topic_names[type] == NULL)
@@ -553,7 +564,6 @@ static int kafka_open(struct exporter **ret, const struct exporter_config *confi
 		goto no_memory;
 	x->settings = config->settings;
 	x->done = config->done;
-	x->debug = debug_wanted(config->settings);
 	x->parcel_count = (uint32_t)config->settings->batches + BATCHES_FOR_HEALTH;
 	x->parcels = calloc(x->parcel_count, sizeof(*x->parcels));
 	x->free_parcels = calloc(x->parcel_count, sizeof(*x->free_parcels));

@@ -662,6 +662,12 @@ static void test_properties_that_do_not_go_together_are_named(void **state)
 	assert_non_null(strstr(text, "kafka.properties: "));
 	assert_non_null(strstr(text, "`acks` must be set to `all`"));
 	rig->settings.kafka_properties.count--;
+	property(rig, "auto.offset.reset", "earliest");
+	check(rig, text, sizeof(text));
+	assert_string_equal(text,
+		"weir.yaml:13: kafka.properties: auto.offset.reset: is a consumer's property, "
+		"Weir is a producer\n");
+	rig->settings.kafka_properties.count--;
 	property(rig, "security.protocol", "SSL");
 	property(rig, "ssl.ca.location", "/nonexistent/ca.pem");
 	check(rig, text, sizeof(text));
