@@ -1,0 +1,16 @@
+// The DHCP parser on any conversation: a script as tests/unit/talk.h describes it. Whatever it
+// tells must have been sent.
+#include "tests/unit/talk.h"
+
+extern const struct classifier_ops dhcp_classifier_ops;
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static struct report report;
+
+	talk_play(&dhcp_classifier_ops, &report, data, size, SIZE_MAX, 0);
+	talk_check_claims(&report, data, size);
+	return 0;
+}
