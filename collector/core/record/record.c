@@ -115,7 +115,7 @@ static uint8_t *put_pseudonym_text(
 static void truncate_bits(uint8_t *bytes, size_t len, unsigned bits)
 {
 	for (size_t i = bits / 8; i < len; i++)
-		bytes[i] = i == bits / 8 ? (uint8_t)(bytes[i] & (0xff00 >> bits % 8)) : 0;
+		bytes[i] = (uint8_t)(i == bits / 8 ? bytes[i] & (0xff00 >> bits % 8) : 0);
 }
 
 // Whether an address that a name spells out is one of a local end, by the address alone.
