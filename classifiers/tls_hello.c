@@ -232,11 +232,28 @@ static size_t rejoin(uint8_t out[REJOINED_MAX], struct cursor c, size_t want)
 	return len;
 }
 
+// What there is of a hello of `hello_len` octets, without its head.
+static void inspect_body(struct cursor body, size_t hello_len, struct report *report)
+{
+	struct hello h = {.whole = body.left == hello_len};
+
+	if (read_hello(&h, body))
+		say_hello(report, &h);
+	else
+		report_malformed(report);
+}
+
+static void inspect_rejoined(struct cursor segment, size_t hello_len, struct report *report)
+{
+	uint8_t rejoined[REJOINED_MAX] = {0};
+	size_t len = rejoin(rejoined, segment, HANDSHAKE_HEAD + hello_len);
+
+	inspect_body(cursor_of(rejoined + HANDSHAKE_HEAD, len - HANDSHAKE_HEAD), hello_len, report);
+}
+
 // `segment` begins with a handshake record whose first message is a ClientHello.
 static void inspect_hello(struct cursor segment, struct report *report)
 {
-	uint8_t rejoined[REJOINED_MAX];
-	struct hello h = {0};
 	struct cursor c = segment;
 
 	cursor_skip(&c, 3);
@@ -248,16 +265,10 @@ static void inspect_hello(struct cursor segment, struct report *report)
 		report_malformed(report);
 		return;
 	}
-	struct cursor body = cursor_of(record.at, MIN(record.left, hello_len));
-	if (body.left < hello_len && c.left > 0) {
-		size_t len = rejoin(rejoined, segment, HANDSHAKE_HEAD + hello_len);
-		body = cursor_of(rejoined + HANDSHAKE_HEAD, len - HANDSHAKE_HEAD);
-	}
-	h.whole = body.left == hello_len;
-	if (read_hello(&h, body))
-		say_hello(report, &h);
+	if (record.left < hello_len && c.left > 0)
+		inspect_rejoined(segment, hello_len, report);
 	else
-		report_malformed(report);
+		inspect_body(cursor_of(record.at, MIN(record.left, hello_len)), hello_len, report);
 }
 
 static enum classify_next tls_hello_inspect(void *, void *, const struct packet *packet,
