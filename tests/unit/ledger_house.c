@@ -81,7 +81,7 @@ uint8_t house_ip(const char *text, uint8_t ip[16])
 
 static void *add(struct house *house, uint64_t time_ns, enum event_kind kind, size_t size)
 {
-	struct event *event = event_ring_add(&house->rings[0], kind, size);
+	struct event *event = event_ring_add(&house->rings[house->ring], kind, size);
 
 	REQUIRE(event != NULL);
 	memset(event + 1, 0, event->size - sizeof(*event));

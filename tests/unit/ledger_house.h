@@ -23,6 +23,7 @@ struct house {
 	struct event_ring *ring_list[HOUSE_RINGS_MAX];
 	struct ledger *ledger;
 	uint32_t ring_count;
+	uint32_t ring; // that the next events go into
 	uint8_t seen; // which ends the next segments have seen to send: 3
 	uint16_t vlan; // of the next events
 	uint8_t orientation; // of the next segments
@@ -38,7 +39,8 @@ void house_close(struct house *house);
 void house_mac(const char *text, uint8_t mac[6]);
 uint8_t house_ip(const char *text, uint8_t ip[16]);
 
-// A fact, a DNS answer of one address, a finished flow, into the first ring. `mac` NULL: not known.
+// A fact, a DNS answer of one address, a finished flow, into the house's ring. `mac` NULL: not
+// known.
 void house_fact(struct house *house, uint64_t time_ns, enum client_fact kind, const char *mac,
 	const char *ip, const char *text);
 void house_answer(struct house *house, uint64_t time_ns, const char *client_ip, const char *name,

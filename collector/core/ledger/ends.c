@@ -14,13 +14,19 @@ bool ledger_excludes_mac(const struct ledger *ledger, const uint8_t mac[6])
 bool ledger_excludes(struct ledger *ledger, const uint8_t *mac, const uint8_t *ip, bool ip6,
 	const struct binding *binding, uint64_t when_ns)
 {
+	const struct holder *holder = binding == NULL ? NULL : binding_holder(binding, when_ns);
+
 	if (excluded_matches(ledger->excluded, mac, ip, ip6))
 		return true;
+	return holder != NULL && ledger_excludes_mac(ledger, holder->mac);
+}
+
+bool ledger_holder_hidden(struct ledger *ledger, const struct binding *binding, uint64_t when_ns)
+{
 	const struct holder *holder = binding == NULL ? NULL : binding_holder(binding, when_ns);
+
 	if (holder == NULL)
 		return false;
-	if (ledger_excludes_mac(ledger, holder->mac))
-		return true;
 	struct identity id = identity_of_mac(binding->address.vlan, holder->mac);
 	const struct client *client = client_find(&ledger->clients, &id);
 	return client != NULL && client->hidden && !client_is_router(client, when_ns);
@@ -133,7 +139,9 @@ void ledger_hide_mac(struct ledger *ledger, uint16_t vlan, const uint8_t mac[6],
 
 static void learn_excluded(struct ledger *ledger, const struct segment_event *s, struct end *end)
 {
-	if (!end->local || !end->host || !end->sent || end->mac == NULL)
+	// Only by its own address: whoever takes over one that an excluded MAC had is not excluded.
+	if (!end->local || !end->host || !end->sent || end->mac == NULL ||
+		!excluded_matches(ledger->excluded, end->mac, end->ip, end->ip6))
 		return;
 	ledger_hide_mac(ledger, s->event.vlan, end->mac, s->flow_start_ns);
 	struct identity id = identity_of_mac(s->event.vlan, end->mac);
@@ -200,7 +208,11 @@ void ledger_judge_ends(
 		if (!ends[e].local || !ends[e].host)
 			continue;
 		identify(ledger, segment, &ends[e]);
-		if (ends[e].client != NULL && ends[e].client->hidden)
+		const struct client *client = ends[e].client;
+		if (client != NULL && client->hidden)
+			ends[e].excluded = true;
+		if (ledger->excludes && ends[e].id.kind != IDENTITY_MAC &&
+			ledger_holder_hidden(ledger, ends[e].binding, segment->flow_start_ns))
 			ends[e].excluded = true;
 	}
 	if (ends[0].excluded || ends[1].excluded) {

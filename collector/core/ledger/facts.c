@@ -142,7 +142,8 @@ void ledger_learn_answer(struct ledger *ledger, const struct answer_event *answe
 	}
 	struct binding *binding = binding_get(&ledger->bindings, &asker);
 	if (ledger->excludes &&
-		ledger_excludes(ledger, NULL, answer->client_ip, ip6, binding, event->time_ns))
+		(ledger_excludes(ledger, NULL, answer->client_ip, ip6, binding, event->time_ns) ||
+			ledger_holder_hidden(ledger, binding, event->time_ns)))
 		return;
 	mark_asked(ledger, answer, binding);
 	uint64_t name = answers_name(&ledger->answers, answer->name, answer->name_len);

@@ -58,6 +58,8 @@ void ledger_judge_ends(
 // Whether the policy excludes the address, or whoever had it (mac, binding NULL: not known).
 bool ledger_excludes(struct ledger *ledger, const uint8_t *mac, const uint8_t *ip, bool ip6,
 	const struct binding *binding, uint64_t when_ns);
+// Whether whoever had the address is kept silent about (ledger_hide_mac).
+bool ledger_holder_hidden(struct ledger *ledger, const struct binding *binding, uint64_t when_ns);
 // A client that has an excluded address is kept silent about, at its other addresses as well.
 void ledger_hide_mac(struct ledger *ledger, uint16_t vlan, const uint8_t mac[6], uint64_t when_ns);
 bool ledger_excludes_mac(const struct ledger *ledger, const uint8_t mac[6]);

@@ -229,8 +229,8 @@ static void handle(struct ledger *l, const struct event *event)
 {
 	if (event->time_ns < l->now_ns)
 		counter_add(l->config.counters, COUNTER_events_late, 1);
+	meet_deadlines(l, event->time_ns);
 	l->now_ns = MAX(l->now_ns, event->time_ns);
-	meet_deadlines(l, l->now_ns);
 	switch (event->kind) {
 	case EVENT_SEGMENT:
 		ledger_book_segment(l, (const struct segment_event *)event);
