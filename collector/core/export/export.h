@@ -10,7 +10,8 @@ struct export_stats {
 	uint64_t delivered[RECORD_TYPE_COUNT];
 	uint64_t lost[RECORD_TYPE_COUNT][LOST_CAUSE_COUNT];
 	struct exporter_stats exporter;
-	char last_error[EXPORTER_ERROR_SIZE]; // "": none
+	bool gone; // whoever took the rows has left for good: the run should end
+	char last_error[EXPORTER_ERROR_SIZE]; // "": none, or it is over
 };
 
 // Opens the exporter (in the caller's thread, so that what it needs of privileges is still there)

@@ -66,8 +66,10 @@ void export_lost(
 	struct export_done *done, enum record_type type, enum lost_cause cause, uint64_t count);
 // The batch goes back to the pool; all its rows have been accounted for.
 void export_batch(struct export_done *done, struct batch *batch);
-// A fault or its end, for the operator and health: one sentence that says what to do; rate-limited
-// there.
+// A fault, for the operator and health: one sentence that says what to do; rate-limited there.
+// NULL: it is over; so it is when stats() says that the exporter, which was not, is up again.
 void export_error(struct export_done *done, const char *text);
+// Whoever takes the rows has left for good (the reader of a pipe): the run should end.
+void export_gone(struct export_done *done);
 
 extern const struct exporter_ops *const exporters[]; // ends with NULL: exporters/exporters.c

@@ -1,0 +1,386 @@
+// The export thread: takes sealed batches to the exporter, gives them back when it is done, and
+// counts what became of every row.
+#include "core/export/export.h"
+
+#include "core/base/log.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+	// With nothing to do the thread looks again after 1 ms, then twice as long each time, to
+	// this.
+	SLEEP_MIN_MS = 1,
+	SLEEP_MAX_MS = 50,
+	// The longest an exporter that takes no more, or has rows under way, may wait in one call.
+	POLL_MS = 20,
+	LOG_PERIOD_S = 10,
+	ERROR_WORDS = EXPORTER_ERROR_SIZE / sizeof(uint64_t),
+};
+
+// Written by the export thread only; read by any.
+struct export_done {
+	struct batch_pool *batches;
+	_Atomic uint64_t delivered[RECORD_TYPE_COUNT];
+	_Atomic uint64_t lost[RECORD_TYPE_COUNT][LOST_CAUSE_COUNT];
+	_Atomic uint32_t batches_done; // wraps, as the ring's indexes do
+	_Atomic bool up;
+	_Atomic bool gone;
+	_Atomic uint64_t in_flight, bytes_raw, bytes_sent;
+	// The last error, under a sequence number that is odd while it changes.
+	_Atomic uint32_t error_sequence;
+	_Atomic uint64_t error_words[ERROR_WORDS];
+
+	// The export thread's own.
+	const char *name;
+	bool failing; // an error was told since all was well
+	bool was_up;
+	uint64_t lost_since; // rows, since it fails
+	uint64_t error_logged_s, errors_held;
+	uint64_t end_logged_s, ends_held;
+};
+
+struct export
+{
+	const struct exporter_ops *ops;
+	struct exporter *exporter;
+	struct batch *pending; // the exporter took it not yet
+	struct export_done done;
+	pthread_t thread;
+	bool started;
+	int wake_fd; // for stop and drain
+	bool complete; // thread: wo, after join: ro
+	_Atomic bool stop; // main or ledger: wo, export: ro
+	_Atomic uint64_t stop_by_ns; // steady; set before `stop`
+};
+
+static uint64_t steady_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+static void add(_Atomic uint64_t *sum, uint64_t count)
+{
+	atomic_fetch_add_explicit(sum, count, memory_order_relaxed);
+}
+
+void export_delivered(struct export_done *done, enum record_type type, uint64_t count)
+{
+	add(&done->delivered[type], count);
+}
+
+void export_lost(
+	struct export_done *done, enum record_type type, enum lost_cause cause, uint64_t count)
+{
+	add(&done->lost[type][cause], count);
+	done->lost_since += count;
+}
+
+void export_batch(struct export_done *done, struct batch *batch)
+{
+	batch_pool_done(done->batches, batch);
+	atomic_fetch_add_explicit(&done->batches_done, 1, memory_order_release);
+}
+
+void export_gone(struct export_done *done)
+{
+	atomic_store_explicit(&done->gone, true, memory_order_relaxed);
+}
+
+static void error_keep(struct export_done *done, const char *text)
+{
+	uint64_t words[ERROR_WORDS] = {0};
+
+	memcpy(words, text, strnlen(text, sizeof(words) - 1));
+	uint32_t sequence = atomic_load_explicit(&done->error_sequence, memory_order_relaxed);
+	atomic_store_explicit(&done->error_sequence, sequence + 1, memory_order_seq_cst);
+	for (size_t i = 0; i < ERROR_WORDS; i++)
+		atomic_store_explicit(&done->error_words[i], words[i], memory_order_seq_cst);
+	atomic_store_explicit(&done->error_sequence, sequence + 2, memory_order_seq_cst);
+}
+
+static void error_copy(const struct export_done *done, char text[EXPORTER_ERROR_SIZE])
+{
+	uint64_t words[ERROR_WORDS];
+	uint32_t before, after;
+
+	do {
+		before = atomic_load_explicit(&done->error_sequence, memory_order_seq_cst);
+		for (size_t i = 0; i < ERROR_WORDS; i++)
+			words[i] =
+				atomic_load_explicit(&done->error_words[i], memory_order_seq_cst);
+		after = atomic_load_explicit(&done->error_sequence, memory_order_seq_cst);
+	} while (before != after || before % 2 != 0);
+	memcpy(text, words, EXPORTER_ERROR_SIZE);
+}
+
+static void error_end(struct export_done *done)
+{
+	if (!done->failing)
+		return;
+	if (log_allowed(&done->end_logged_s, LOG_PERIOD_S, &done->ends_held))
+		log_info("export to %s works again; %" PRIu64 " rows were lost meanwhile",
+			done->name, done->lost_since);
+	done->failing = false;
+	done->lost_since = 0;
+	error_keep(done, "");
+}
+
+void export_error(struct export_done *done, const char *text)
+{
+	if (text == NULL) {
+		error_end(done);
+		return;
+	}
+	if (!done->failing)
+		done->lost_since = 0;
+	done->failing = true;
+	error_keep(done, text);
+	if (!log_allowed(&done->error_logged_s, LOG_PERIOD_S, &done->errors_held))
+		return;
+	if (done->errors_held > 0)
+		log_error("%s (and %" PRIu64 " messages like it before)", text, done->errors_held);
+	else
+		log_error("%s", text);
+	done->errors_held = 0;
+}
+
+static void publish(struct export *e)
+{
+	struct exporter_stats stats = {0};
+
+	e->ops->stats(e->exporter, &stats);
+	// An exporter that is up again has nothing more to complain of.
+	if (stats.up && !e->done.was_up)
+		error_end(&e->done);
+	e->done.was_up = stats.up;
+	atomic_store_explicit(&e->done.up, stats.up, memory_order_relaxed);
+	atomic_store_explicit(&e->done.in_flight, stats.in_flight, memory_order_relaxed);
+	atomic_store_explicit(&e->done.bytes_raw, stats.bytes_raw, memory_order_relaxed);
+	atomic_store_explicit(&e->done.bytes_sent, stats.bytes_sent, memory_order_relaxed);
+}
+
+// Offers the exporter what there is; whether it took anything.
+static bool submit_all(struct export *e)
+{
+	bool took = false;
+
+	while (e->pending != NULL || (e->pending = batch_pool_next(e->done.batches)) != NULL) {
+		int err = e->ops->submit(e->exporter, e->pending);
+		if (err == -EAGAIN)
+			return took;
+		REQUIRE(err == 0);
+		e->pending = NULL;
+		took = true;
+		if (atomic_load_explicit(&e->stop, memory_order_acquire))
+			return took; // one at a time, so that the time to stop is kept
+		e->ops->poll(e->exporter, 0);
+		publish(e);
+	}
+	return took;
+}
+
+static void sleep_ms(struct export *e, int ms)
+{
+	struct pollfd wake = {.fd = e->wake_fd, .events = POLLIN};
+	uint64_t count;
+
+	if (poll(&wake, 1, ms) > 0)
+		(void)!read(e->wake_fd, &count, sizeof(count));
+}
+
+// One turn. False when there is nothing more to do, ever.
+static bool turn(struct export *e, int *sleep)
+{
+	bool stop = atomic_load_explicit(&e->stop, memory_order_acquire);
+
+	if (stop && steady_ns() >= atomic_load_explicit(&e->stop_by_ns, memory_order_relaxed))
+		return false;
+	bool took = submit_all(e);
+	// Asked after `stop`, after which nothing more is sealed.
+	bool empty = e->pending == NULL && !took;
+	bool idle = empty && e->ops->idle(e->exporter, stop);
+
+	if (stop && idle) {
+		e->complete = true;
+		return false;
+	}
+	if (!idle)
+		e->ops->poll(e->exporter, took ? 0 : POLL_MS);
+	publish(e);
+	if (took) {
+		*sleep = SLEEP_MIN_MS;
+	} else if (idle) {
+		sleep_ms(e, *sleep);
+		*sleep = MIN(*sleep * 2, (int)SLEEP_MAX_MS);
+	}
+	return true;
+}
+
+static void lose_rest(struct export *e)
+{
+	struct batch *batch;
+
+	while ((batch = e->pending != NULL ? e->pending : batch_pool_next(e->done.batches)) !=
+		NULL) {
+		e->pending = NULL;
+		export_lost(&e->done, batch->type, LOST_SHUTDOWN, batch->count);
+		export_batch(&e->done, batch);
+	}
+}
+
+static void *export_main(void *argument)
+{
+	struct export *e = argument;
+	int sleep = SLEEP_MIN_MS;
+
+	while (turn(e, &sleep))
+		;
+	e->ops->close(e->exporter);
+	e->exporter = NULL;
+	lose_rest(e);
+	atomic_store_explicit(&e->done.up, false, memory_order_relaxed);
+	atomic_store_explicit(&e->done.in_flight, 0, memory_order_relaxed);
+	return NULL;
+}
+
+// Signals are main's; that of a broken pipe or a file too large comes as an error instead.
+static int start_thread(struct export *e)
+{
+	sigset_t all, before;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	int err = pthread_create(&e->thread, NULL, export_main, e);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (err != 0)
+		return -err;
+	e->started = true;
+	pthread_setname_np(e->thread, "weir-export");
+	return 0;
+}
+
+int export_start(struct export **ret, const struct exporter_ops *ops,
+	struct exporter_config *config, struct batch_pool *batches, char error[EXPORTER_ERROR_SIZE])
+{
+	struct export *e = calloc(1, sizeof(*e));
+	if (e == NULL) {
+		snprintf(error, EXPORTER_ERROR_SIZE, "no memory for the exporter");
+		return -ENOMEM;
+	}
+	e->ops = ops;
+	e->done.batches = batches;
+	e->done.name = ops->name;
+	e->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	int err = e->wake_fd < 0 ? -errno : 0;
+	if (err != 0) {
+		snprintf(error, EXPORTER_ERROR_SIZE, "cannot start export: %s", strerror(-err));
+		goto fail;
+	}
+	e->done.was_up = true;
+	atomic_init(&e->done.batches_done,
+		atomic_load_explicit(&batches->sealed.tail, memory_order_relaxed));
+	config->done = &e->done;
+	err = ops->open(&e->exporter, config, error);
+	if (err != 0)
+		goto fail;
+	publish(e);
+	err = start_thread(e);
+	if (err != 0) {
+		snprintf(error, EXPORTER_ERROR_SIZE, "cannot start the export thread: %s",
+			strerror(-err));
+		goto fail;
+	}
+	*ret = e;
+	return 0;
+fail:
+	if (e->exporter != NULL)
+		ops->close(e->exporter);
+	e->exporter = NULL;
+	export_free(e);
+	return err;
+}
+
+static void wake(struct export *e)
+{
+	uint64_t one = 1;
+
+	(void)!write(e->wake_fd, &one, sizeof(one));
+}
+
+bool export_drain(struct export *export, uint64_t timeout_ns)
+{
+	const struct timespec pause = {.tv_nsec = (long)NS_PER_MS};
+	// What this thread sealed; it seals nothing while it waits here.
+	uint32_t sealed =
+		atomic_load_explicit(&export->done.batches->sealed.head, memory_order_relaxed);
+	uint64_t by_ns = steady_ns() + timeout_ns;
+
+	wake(export);
+	while (atomic_load_explicit(&export->done.batches_done, memory_order_acquire) != sealed) {
+		if (steady_ns() >= by_ns)
+			return false;
+		nanosleep(&pause, NULL);
+	}
+	return true;
+}
+
+bool export_stop(struct export *export, uint64_t timeout_ns)
+{
+	if (export->started) {
+		atomic_store_explicit(
+			&export->stop_by_ns, steady_ns() + timeout_ns, memory_order_relaxed);
+		atomic_store_explicit(&export->stop, true, memory_order_release);
+		wake(export);
+		pthread_join(export->thread, NULL);
+		export->started = false;
+	}
+	uint64_t lost = 0;
+	for (unsigned type = 0; type < RECORD_TYPE_COUNT; type++)
+		for (unsigned cause = 0; cause < LOST_CAUSE_COUNT; cause++)
+			lost += atomic_load_explicit(
+				&export->done.lost[type][cause], memory_order_relaxed);
+	return export->complete && lost == 0;
+}
+
+void export_stats(struct export *export, struct export_stats *ret)
+{
+	const struct export_done *done = &export->done;
+
+	for (unsigned type = 0; type < RECORD_TYPE_COUNT; type++) {
+		ret->delivered[type] =
+			atomic_load_explicit(&done->delivered[type], memory_order_relaxed);
+		for (unsigned cause = 0; cause < LOST_CAUSE_COUNT; cause++)
+			ret->lost[type][cause] = atomic_load_explicit(
+				&done->lost[type][cause], memory_order_relaxed);
+	}
+	ret->exporter = (struct exporter_stats){
+		.up = atomic_load_explicit(&done->up, memory_order_relaxed),
+		.in_flight = atomic_load_explicit(&done->in_flight, memory_order_relaxed),
+		.bytes_raw = atomic_load_explicit(&done->bytes_raw, memory_order_relaxed),
+		.bytes_sent = atomic_load_explicit(&done->bytes_sent, memory_order_relaxed),
+	};
+	ret->gone = atomic_load_explicit(&done->gone, memory_order_relaxed);
+	error_copy(done, ret->last_error);
+}
+
+void export_free(struct export *export)
+{
+	if (export == NULL)
+		return;
+	REQUIRE(!export->started);
+	if (export->wake_fd >= 0)
+		close(export->wake_fd);
+	free(export);
+}

@@ -1,0 +1,467 @@
+// Segments read back. One buffer slides over the file; at its start stands what is looked at next.
+// When that is no whole block or footer, the buffer moves on octet by octet until it is.
+#include "core/export/segment_read.h"
+
+#include "core/export/segment_parts.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+	READ_SIZE = 256 << 10,
+	WINDOW_MAX = sizeof(struct segment_block_head) + SEGMENT_KEYS_MAX * SEGMENT_KEY_SIZE +
+		SEGMENT_PACKED_MAX + SEGMENT_MAGIC_SIZE,
+	// After so many blocks with a good head and a bad payload it is taken for an attack on our
+	// time, and they are skipped by their size.
+	RESYNC_MAX = 64,
+};
+
+// What stands at the start of the buffer.
+enum probe {
+	PROBE_BLOCK,
+	PROBE_FOOTER,
+	PROBE_EOF,
+	PROBE_SHORT, // a block or footer that the file ends in
+	PROBE_UNREADABLE, // neither
+	PROBE_DAMAGED, // a block's head, but not what it promises
+	PROBE_FOOTER_DAMAGED,
+};
+
+struct segment_reader {
+	int fd;
+	bool at_eof;
+	int read_error; // errno, or 0
+	uint8_t *buffer;
+	size_t buffer_max;
+	size_t at, have; // what is looked at: buffer[at .. have)
+	uint64_t offset; // of buffer[at] in the file
+	uint8_t *raw;
+	size_t raw_max;
+	struct segment_unpacker *unpacker;
+
+	struct segment_info info;
+	bool started, has_info, finished, ended;
+	bool no_memory;
+	uint64_t whole_bytes;
+	uint64_t rows[SEGMENT_COUNTS];
+	unsigned resyncs;
+	enum probe lost; // why octets are being skipped; PROBE_BLOCK: they are not
+	uint64_t lost_offset;
+	char damage[200];
+};
+
+int segment_reader_new(struct segment_reader **ret)
+{
+	struct segment_reader *r = calloc(1, sizeof(*r));
+	if (r == NULL)
+		return -ENOMEM;
+	r->buffer_max = 2 * READ_SIZE;
+	r->buffer = malloc(r->buffer_max);
+	int err = r->buffer == NULL ? -ENOMEM : segment_unpacker_new(&r->unpacker);
+	if (err != 0) {
+		segment_reader_free(r);
+		return err;
+	}
+	r->fd = -1;
+	*ret = r;
+	return 0;
+}
+
+void segment_reader_free(struct segment_reader *reader)
+{
+	if (reader == NULL)
+		return;
+	segment_unpacker_free(reader->unpacker);
+	free(reader->buffer);
+	free(reader->raw);
+	free(reader);
+}
+
+void segment_reader_open(
+	struct segment_reader *reader, int fd, const uint8_t *prefix, size_t prefix_len)
+{
+	struct segment_reader fresh = {
+		.fd = fd,
+		.buffer = reader->buffer,
+		.buffer_max = reader->buffer_max,
+		.raw = reader->raw,
+		.raw_max = reader->raw_max,
+		.unpacker = reader->unpacker,
+		.have = prefix_len,
+		.lost = PROBE_BLOCK,
+	};
+
+	REQUIRE(prefix_len <= sizeof(struct segment_head));
+	if (prefix_len > 0)
+		memcpy(reader->buffer, prefix, prefix_len);
+	*reader = fresh;
+}
+
+__attribute__((format(printf, 2, 3))) static enum segment_found damaged(
+	struct segment_reader *r, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(r->damage, sizeof(r->damage), format, args);
+	va_end(args);
+	return SEGMENT_DAMAGE;
+}
+
+// Makes room for `size` octets from `at` on.
+static bool make_room(struct segment_reader *r, size_t size)
+{
+	if (r->at > 0 && r->at + size > r->buffer_max) {
+		memmove(r->buffer, r->buffer + r->at, r->have - r->at);
+		r->have -= r->at;
+		r->at = 0;
+	}
+	if (size <= r->buffer_max)
+		return true;
+	size_t more = MAX(size, MIN(2 * r->buffer_max, (size_t)WINDOW_MAX));
+	uint8_t *buffer = realloc(r->buffer, more);
+	if (buffer == NULL) {
+		r->no_memory = true;
+		return false;
+	}
+	r->buffer = buffer;
+	r->buffer_max = more;
+	return true;
+}
+
+// Whether `size` octets stand at `at`, after reading if need be. The buffer grows with what the
+// file holds, not with what a head in it claims.
+static bool fill(struct segment_reader *r, size_t size)
+{
+	INVARIANT(size <= WINDOW_MAX);
+	while (r->have - r->at < size) {
+		if (r->at_eof)
+			return false;
+		size_t step = MIN(size, r->have - r->at + READ_SIZE);
+		if (!make_room(r, step)) {
+			r->at_eof = true;
+			return false;
+		}
+		ssize_t count = read(r->fd, r->buffer + r->have,
+			MIN(r->buffer_max - r->have, (size_t)READ_SIZE));
+		if (count < 0 && errno == EINTR)
+			continue;
+		if (count < 0)
+			r->read_error = errno;
+		if (count <= 0)
+			r->at_eof = true;
+		else
+			r->have += (size_t)count;
+	}
+	return true;
+}
+
+static void advance(struct segment_reader *r, size_t count)
+{
+	r->at += count;
+	r->offset += count;
+}
+
+static bool magic_at(const struct segment_reader *r, size_t at, const char *magic)
+{
+	return r->have - at >= SEGMENT_MAGIC_SIZE &&
+		memcmp(r->buffer + at, magic, SEGMENT_MAGIC_SIZE) == 0;
+}
+
+static void copy_text(char *to, const uint8_t *from, size_t size)
+{
+	memcpy(to, from, size);
+	to[size] = '\0';
+}
+
+// Moves on to where a block or the footer may begin, or to the last few octets of the file.
+static void skip_to_magic(struct segment_reader *r)
+{
+	advance(r, 1);
+	while (fill(r, SEGMENT_MAGIC_SIZE)) {
+		size_t last = r->have - SEGMENT_MAGIC_SIZE;
+		for (size_t at = r->at; at <= last; at++) {
+			if (magic_at(r, at, SEGMENT_BLOCK_MAGIC) ||
+				magic_at(r, at, SEGMENT_FOOTER_MAGIC)) {
+				advance(r, at - r->at);
+				return;
+			}
+		}
+		advance(r, last + 1 - r->at);
+	}
+	// Too few octets for anything.
+	advance(r, r->have - r->at);
+}
+
+// The head of the file, or damage; where it is only damaged, blocks are read all the same.
+static bool read_head(struct segment_reader *r)
+{
+	struct segment_head head;
+
+	if (!fill(r, sizeof(head))) {
+		r->ended = true;
+		damaged(r, "it ends inside its head, after %zu octets", r->have - r->at);
+		return false;
+	}
+	memcpy(&head, r->buffer + r->at, sizeof(head));
+	if (memcmp(head.magic, SEGMENT_HEAD_MAGIC, SEGMENT_MAGIC_SIZE) != 0 ||
+		le64toh(head.sum) != segment_sum(&head, offsetof(struct segment_head, sum))) {
+		skip_to_magic(r);
+		damaged(r, "its head is damaged");
+		return false;
+	}
+	if (le32toh(head.version) != SEGMENT_VERSION) {
+		r->ended = true;
+		damaged(r, "it is of version %" PRIu32 ", and this program reads version %d",
+			le32toh(head.version), SEGMENT_VERSION);
+		return false;
+	}
+	advance(r, sizeof(head));
+	r->whole_bytes = r->offset;
+	r->has_info = true;
+	r->info.schema_version = le32toh(head.schema_version);
+	r->info.created_ns = le64toh(head.created_ns);
+	r->info.boot_id = le64toh(head.boot_id);
+	r->info.json = le32toh(head.format) == SEGMENT_JSON;
+	memcpy(r->info.collector_id, head.collector_id, sizeof(head.collector_id));
+	memcpy(r->info.policy_sha256, head.policy_sha256, sizeof(head.policy_sha256));
+	copy_text(r->info.region, head.region, sizeof(head.region));
+	copy_text(r->info.policy_id, head.policy_id, sizeof(head.policy_id));
+	copy_text(r->info.policy_version, head.policy_version, sizeof(head.policy_version));
+	return true;
+}
+
+static bool block_head_ok(const struct segment_block_head *head)
+{
+	uint32_t raw_size = le32toh(head->raw_size), packed_size = le32toh(head->packed_size);
+	uint16_t type = le16toh(head->type);
+
+	return le64toh(head->sum) == segment_sum(head, offsetof(struct segment_block_head, sum)) &&
+		type > RECORD_NONE && type < SEGMENT_COUNTS && raw_size > 0 &&
+		raw_size <= SEGMENT_RAW_MAX && packed_size <= SEGMENT_PACKED_MAX &&
+		le32toh(head->rows) <= SEGMENT_ROWS_MAX && le32toh(head->keys) <= SEGMENT_KEYS_MAX;
+}
+
+static bool unpack(struct segment_reader *r, size_t raw_size, const uint8_t *packed, size_t size)
+{
+	if (raw_size > r->raw_max) {
+		uint8_t *raw = realloc(r->raw, raw_size);
+		if (raw == NULL) {
+			r->no_memory = true;
+			return false;
+		}
+		r->raw = raw;
+		r->raw_max = raw_size;
+	}
+	return segment_unpack(r->unpacker, r->raw, raw_size, packed, size);
+}
+
+static enum probe probe_block(struct segment_reader *r, struct segment_block *ret)
+{
+	struct segment_block_head head;
+
+	if (!fill(r, sizeof(head)))
+		return PROBE_SHORT;
+	memcpy(&head, r->buffer + r->at, sizeof(head));
+	if (!block_head_ok(&head))
+		return PROBE_UNREADABLE;
+	size_t keys_size = (size_t)le32toh(head.keys) * SEGMENT_KEY_SIZE;
+	size_t payload_size = keys_size + le32toh(head.packed_size);
+	if (!fill(r, sizeof(head) + payload_size))
+		return PROBE_SHORT;
+	const uint8_t *payload = r->buffer + r->at + sizeof(head);
+	*ret = (struct segment_block){
+		.type = le16toh(head.type),
+		.json = le16toh(head.format) == SEGMENT_JSON,
+		.rows = le32toh(head.rows),
+		.size = le32toh(head.raw_size),
+		.keys = (const uint8_t(*)[16])payload,
+		.key_count = le32toh(head.keys),
+		.offset = r->offset,
+		.file_size = sizeof(head) + payload_size,
+	};
+	if (le64toh(head.payload_sum) != segment_sum(payload, payload_size) ||
+		!unpack(r, ret->size, payload + keys_size, payload_size - keys_size))
+		return PROBE_DAMAGED;
+	ret->bytes = r->raw;
+	return PROBE_BLOCK;
+}
+
+// *ret_size: of the footer without its tail.
+static enum probe probe_footer(struct segment_reader *r, size_t *ret_size)
+{
+	struct segment_footer_head head;
+	uint64_t sum;
+
+	if (!fill(r, sizeof(head)))
+		return PROBE_SHORT;
+	memcpy(&head, r->buffer + r->at, sizeof(head));
+	uint32_t keys = le32toh(head.keys);
+	if (keys > SEGMENT_KEYS_MAX)
+		return PROBE_FOOTER_DAMAGED;
+	size_t summed = sizeof(head) + (size_t)keys * SEGMENT_KEY_SIZE;
+	if (!fill(r, summed + sizeof(sum)))
+		return PROBE_SHORT;
+	memcpy(&sum, r->buffer + r->at + summed, sizeof(sum));
+	if (le64toh(sum) != segment_sum(r->buffer + r->at, summed))
+		return PROBE_FOOTER_DAMAGED;
+	// It comes last, so that a reader that stops there has seen the whole file.
+	if (!fill(r, summed + sizeof(sum) + sizeof(struct segment_tail)))
+		return PROBE_SHORT;
+	*ret_size = summed + sizeof(sum);
+	return PROBE_FOOTER;
+}
+
+static enum probe probe(
+	struct segment_reader *r, struct segment_block *ret_block, size_t *ret_footer)
+{
+	if (!fill(r, SEGMENT_MAGIC_SIZE))
+		return r->have == r->at ? PROBE_EOF : PROBE_SHORT;
+	if (magic_at(r, r->at, SEGMENT_BLOCK_MAGIC))
+		return probe_block(r, ret_block);
+	if (magic_at(r, r->at, SEGMENT_FOOTER_MAGIC))
+		return probe_footer(r, ret_footer);
+	return PROBE_UNREADABLE;
+}
+
+// Over what is damaged: a block whose size is known as a whole, if another part follows there.
+static void skip_damaged(struct segment_reader *r, enum probe why, uint64_t file_size)
+{
+	if (why == PROBE_DAMAGED) {
+		size_t size = (size_t)file_size;
+		bool follows = fill(r, size + SEGMENT_MAGIC_SIZE) &&
+			(magic_at(r, r->at + size, SEGMENT_BLOCK_MAGIC) ||
+				magic_at(r, r->at + size, SEGMENT_FOOTER_MAGIC));
+		if (follows || ++r->resyncs > RESYNC_MAX) {
+			advance(r, size);
+			return;
+		}
+	}
+	skip_to_magic(r);
+}
+
+static enum segment_found report_lost(struct segment_reader *r)
+{
+	uint64_t octets = r->offset - r->lost_offset;
+	enum probe why = r->lost;
+
+	r->lost = PROBE_BLOCK;
+	if (why == PROBE_FOOTER_DAMAGED)
+		return damaged(r, "the footer at offset %" PRIu64 " is damaged", r->lost_offset);
+	return damaged(r, "the %s at offset %" PRIu64 " is damaged, %" PRIu64 " octets skipped",
+		why == PROBE_DAMAGED ? "block" : "block or footer", r->lost_offset, octets);
+}
+
+// The footer against what was read, the tail, and that nothing follows.
+static enum segment_found end_with_footer(struct segment_reader *r, size_t footer_size)
+{
+	struct segment_footer_head head;
+	struct segment_tail tail;
+	uint64_t counted = 0, read = 0;
+	bool equal = true;
+
+	memcpy(&head, r->buffer + r->at, sizeof(head));
+	memcpy(&tail, r->buffer + r->at + footer_size, sizeof(tail));
+	uint64_t footer_offset = r->offset;
+	advance(r, footer_size + sizeof(tail));
+	r->finished = r->ended = true;
+	r->whole_bytes = r->offset;
+	for (unsigned type = 0; type < SEGMENT_COUNTS; type++) {
+		counted += le64toh(head.rows[type]);
+		read += r->rows[type];
+		equal = equal && le64toh(head.rows[type]) == r->rows[type];
+	}
+	if (!equal)
+		return damaged(r, "its footer counts %" PRIu64 " rows, %" PRIu64 " were read",
+			counted, read);
+	if (le64toh(tail.footer_offset) != footer_offset ||
+		memcmp(tail.magic, SEGMENT_TAIL_MAGIC, SEGMENT_MAGIC_SIZE) != 0)
+		return damaged(r, "its last %zu octets are damaged", sizeof(tail));
+	if (fill(r, 1))
+		return damaged(r, "something follows after its end at offset %" PRIu64, r->offset);
+	return SEGMENT_END;
+}
+
+static enum segment_found end_without_footer(struct segment_reader *r)
+{
+	r->ended = true;
+	if (r->no_memory)
+		return damaged(r, "no memory to read on at offset %" PRIu64, r->offset);
+	if (r->read_error != 0)
+		return damaged(r, "cannot read on at offset %" PRIu64 ": %s", r->offset,
+			strerror(r->read_error));
+	// A last block that is not whole is what a segment looks like that is being written.
+	if (r->lost != PROBE_BLOCK && r->lost != PROBE_SHORT)
+		return report_lost(r);
+	return SEGMENT_END;
+}
+
+enum segment_found segment_reader_next(struct segment_reader *reader, struct segment_block *ret)
+{
+	struct segment_reader *r = reader;
+
+	if (!r->started) {
+		r->started = true;
+		if (!read_head(r))
+			return SEGMENT_DAMAGE;
+	}
+	while (!r->ended) {
+		struct segment_block block = {0};
+		size_t footer_size = 0;
+		enum probe found = probe(r, &block, &footer_size);
+		bool whole = found == PROBE_BLOCK || found == PROBE_FOOTER;
+
+		if (whole && r->lost != PROBE_BLOCK)
+			return report_lost(r);
+		if (found == PROBE_BLOCK) {
+			advance(r, (size_t)block.file_size);
+			r->whole_bytes = r->offset;
+			r->rows[block.type] += block.rows;
+			*ret = block;
+			return SEGMENT_BLOCK;
+		}
+		if (found == PROBE_FOOTER)
+			return end_with_footer(r, footer_size);
+		if (found == PROBE_EOF || r->read_error != 0 || r->no_memory)
+			return end_without_footer(r);
+		if (r->lost == PROBE_BLOCK) {
+			r->lost = found;
+			r->lost_offset = r->offset;
+		}
+		skip_damaged(r, found, block.file_size);
+	}
+	return SEGMENT_END;
+}
+
+const char *segment_reader_damage(const struct segment_reader *reader)
+{
+	return reader->damage;
+}
+
+bool segment_reader_finished(const struct segment_reader *reader)
+{
+	return reader->finished;
+}
+
+uint64_t segment_reader_whole_bytes(const struct segment_reader *reader)
+{
+	return reader->whole_bytes;
+}
+
+bool segment_reader_info(const struct segment_reader *reader, struct segment_info *ret)
+{
+	if (reader->has_info)
+		*ret = reader->info;
+	return reader->has_info;
+}
+
+bool segment_is(const uint8_t *bytes, size_t len)
+{
+	return len >= SEGMENT_MAGIC_SIZE &&
+		memcmp(bytes, SEGMENT_HEAD_MAGIC, SEGMENT_MAGIC_SIZE) == 0;
+}
