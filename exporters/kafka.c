@@ -57,8 +57,10 @@ struct exporter {
 	rd_kafka_resp_err_t broker_err; // why the last connection failed
 	char broker_text[ERROR_TEXT_SIZE];
 	rd_kafka_resp_err_t fault; // to be told when poll() ends
-	enum record_type fault_type;
+	enum record_type fault_type; // RECORD_NONE: not of one topic
 	char fault_text[ERROR_TEXT_SIZE];
+	bool told; // a fault that is not known to be over
+	enum record_type told_type;
 };
 
 static const char *const topic_names[RECORD_TYPE_COUNT] = {
@@ -177,6 +179,8 @@ static void fault_tell(struct exporter *x)
 	snprintf(text + used, sizeof(text) - (size_t)used, "librdkafka: %.*s",
 		(int)sizeof(text) - used - 13, x->fault_text);
 	x->fault = RD_KAFKA_RESP_ERR_NO_ERROR;
+	x->told = true;
+	x->told_type = x->fault_type;
 	export_error(x->done, text);
 }
 
@@ -188,16 +192,15 @@ static uint64_t steady_ns(void)
 	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
-static void went_up(struct exporter *x)
+// Rows of a type arrived: what was told of the cluster or of that topic is over.
+static void arrived(struct exporter *x, enum record_type type)
 {
-	if (x->up)
-		return;
 	x->up = true;
-	if (x->broker_err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-		x->broker_err = RD_KAFKA_RESP_ERR_NO_ERROR;
-		x->fault = RD_KAFKA_RESP_ERR_NO_ERROR;
-		export_error(x->done, "Kafka takes rows again");
-	}
+	x->broker_err = RD_KAFKA_RESP_ERR_NO_ERROR;
+	if (!x->told || (x->told_type != RECORD_NONE && x->told_type != type))
+		return;
+	x->told = false;
+	export_error(x->done, NULL);
 }
 
 // `rows` of the parcel have been accounted for; with the last the batch goes back.
@@ -233,9 +236,11 @@ static void rows_lost(
 	const enum record_type type = parcel->batch->type;
 
 	export_lost(x->done, type, cause_of(x, err), rows);
-	// What close() and a restart purge was told of already.
-	if (err != RD_KAFKA_RESP_ERR__PURGE_QUEUE && err != RD_KAFKA_RESP_ERR__PURGE_INFLIGHT)
-		fault_set(x, err, type, rd_kafka_err2str(err));
+	if (err == RD_KAFKA_RESP_ERR__MSG_TIMED_OUT && x->broker_err != RD_KAFKA_RESP_ERR_NO_ERROR)
+		fault_set(x, x->broker_err, RECORD_NONE, x->broker_text); // why they waited
+	else if (err != RD_KAFKA_RESP_ERR__PURGE_QUEUE && err != RD_KAFKA_RESP_ERR__PURGE_INFLIGHT)
+		fault_set(
+			x, err, type, rd_kafka_err2str(err)); // of the others, their cause was told
 	parcel_done(x, parcel, rows);
 }
 
@@ -253,7 +258,7 @@ static void delivery(rd_kafka_t *producer, const rd_kafka_message_t *message, vo
 		rows_lost(x, parcel, rows, message->err);
 		return;
 	}
-	went_up(x);
+	arrived(x, parcel->batch->type);
 	export_delivered(x->done, parcel->batch->type, rows);
 	parcel_done(x, parcel, rows);
 }
