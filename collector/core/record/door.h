@@ -36,6 +36,8 @@ struct record {
 	} open[RECORD_TYPE_COUNT];
 
 	struct record_stats stats;
+	record_listener_fn *listener;
+	void *listener_arg;
 	uint64_t excluded_rows[RECORD_TYPE_COUNT];
 	uint64_t withheld[RECORD_TYPE_COUNT][SCHEMA_FIELDS_MAX][2]; // values; [1]: of local ends
 

@@ -239,7 +239,7 @@ static void add_row(
 {
 	const uint8_t *bytes = d->row;
 	uint8_t head[VARINT_MAX];
-	size_t head_len = 0;
+	size_t head_len = 0, message_len = len;
 
 	if (d->json && len > 0) {
 		struct read_text out = {.bytes = d->text, .capacity = ROW_TEXT_MAX};
@@ -271,6 +271,8 @@ static void add_row(
 	};
 	memcpy(row->client_key, place->client_key, sizeof(row->client_key));
 	batch->size += row->len;
+	if (d->listener != NULL && message_len > 0)
+		d->listener(d->listener_arg, type, d->row, message_len);
 	if (place->key.len > 0) {
 		// Keys stand at the batch's end, so that rows are one run of octets.
 		open->keys += row->key_len;
@@ -539,6 +541,12 @@ void record_health(struct record *record, const struct health_row *row)
 	uint8_t *end = encode_health(record, record->row, row, record->sequence[RECORD_HEALTH]++,
 		expires_s(record, place.time_ns));
 	add_row(record, RECORD_HEALTH, (size_t)(end - record->row), &place);
+}
+
+void record_listen(struct record *record, record_listener_fn *listener, void *arg)
+{
+	record->listener = listener;
+	record->listener_arg = arg;
 }
 
 void record_seal(struct record *record, uint64_t now_ns, uint64_t age_ns, bool all)

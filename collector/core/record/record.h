@@ -134,6 +134,11 @@ int record_new(struct record **ret, const struct policy *policy, const struct ta
 	const struct record_identity *identity, struct batch_pool *batches, bool json, bool wait);
 void record_free(struct record *record); // accepts NULL
 
+// Whoever sums up a run listens here: called with each protobuf row as it leaves, without its
+// delimiting length (tombstones leave no row). One listener; NULL: none.
+typedef void record_listener_fn(void *arg, enum record_type type, const uint8_t *row, size_t len);
+void record_listen(struct record *record, record_listener_fn *listener, void *arg);
+
 // Each row passes the policy; what the policy withholds whole (flows in `basic`) makes no row.
 void record_flow(struct record *record, const struct flow_row *row);
 void record_client(struct record *record, const struct client_row *row);

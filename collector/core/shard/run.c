@@ -1,0 +1,521 @@
+// A run: the whole pipeline put together, turned, and taken down in order.
+#include "core/shard/run.h"
+
+#include "core/base/log.h"
+#include "core/export/export.h"
+#include "core/ledger/ledger.h"
+#include "core/shard/identity.h"
+#include "core/shard/process.h"
+#include "core/shard/shard.h"
+#include "core/shard/summary.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { RING_BYTES = 4 << 20, HEALTH_PERIOD_S = 60 };
+
+#define HOUSEKEEPING_NS (100 * NS_PER_MS)
+#define PROGRESS_NS (500 * NS_PER_MS)
+
+struct run {
+	const struct run_config *config;
+	const struct settings *settings;
+	bool live;
+	struct record_identity identity;
+	const char *interface; // as records call it
+	uint8_t iface_group[256];
+
+	struct counters *counters; // [0] the shard's, [1] the ledger's
+	struct event_ring ring;
+	struct event_ring *rings[1];
+	struct shard *shard;
+	struct batch_pool batches;
+	struct record *record;
+	struct ledger *ledger;
+	struct export *export;
+	struct summary *summary;
+
+	uint64_t started_ns; // steady clock
+	uint64_t housekeeping_ns, health_ns, progress_ns;
+};
+
+static uint64_t steady_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+static uint64_t wall_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+// ---- setting up
+
+static int open_source(struct run *r)
+{
+	const struct settings *s = r->settings;
+	char error[CAPTURE_ERROR_SIZE] = "";
+	struct capture_config config = {
+		.file = s->read_file,
+		.interface = s->interface,
+		.filter = s->filter,
+		.snaplen = (uint32_t)s->snaplen,
+		.buffer_bytes = s->buffer,
+		.poll_ms = (uint32_t)(s->poll / NS_PER_MS),
+		.promiscuous = s->promiscuous,
+	};
+
+	int err = r->config->capture->open(&r->shard->capture, &config, 0, error);
+	if (err)
+		log_error("%s", error);
+	return err;
+}
+
+static int make_shard(struct run *r)
+{
+	const struct settings *s = r->settings;
+	const struct excluded *excluded = policy_excluded(r->config->policy);
+	struct flow_settings flows = {
+		.flows_max = (uint32_t)s->flows_max,
+		.vlan_in_key = s->vlan_in_key,
+		.idle_tcp_ns = s->idle_tcp,
+		.idle_udp_ns = s->idle_udp,
+		.idle_icmp_ns = s->idle_icmp,
+		.idle_closed_ns = s->idle_closed,
+		.active_ns = s->active,
+		.iface_group = r->iface_group,
+		.excluded = excluded,
+		.key = hash_key_new(s->seed, 0x666c6f77),
+		.prefault = r->live,
+	};
+	struct classify_settings classify = {
+		.dpi_states_max = (uint32_t)s->dpi_states_max,
+		.dpi_memory_bytes = s->dpi_memory,
+		.dpi_packets_max = (uint16_t)s->dpi_packets_max,
+		.findings_max = (uint32_t)s->findings_max,
+		.dpi = s->dpi,
+		.classifiers = r->config->classifiers,
+		.excluded = excluded,
+		.prefault = r->live,
+	};
+
+	r->shard->ops = r->config->capture;
+	r->shard->counters = &r->counters[0];
+	r->shard->events = &r->ring;
+	r->rings[0] = &r->ring;
+	int err = event_ring_init(&r->ring, RING_BYTES, &r->counters[0]);
+	if (!err)
+		err = flow_table_new(&r->shard->flows, &flows, &r->counters[0]);
+	if (!err)
+		err = classify_new(&r->shard->classify, &classify, &r->counters[0]);
+	if (err)
+		log_error("the shard does not start: %s; lower flow.max, dpi.states, dpi.memory or "
+			  "dpi.findings",
+			strerror(-err));
+	return err;
+}
+
+// Rows wait for room where the source can wait, too.
+static bool waits(const struct run *r)
+{
+	if (r->settings->overload == OVERLOAD_AUTO)
+		return !r->live;
+	return r->settings->overload == OVERLOAD_WAIT;
+}
+
+static int make_ledger(struct run *r)
+{
+	const struct settings *s = r->settings;
+	struct ledger_config config = {
+		.settings = s,
+		.policy = r->config->policy,
+		.rings = r->rings,
+		.ring_count = 1,
+		.interface_names = &r->interface,
+		.counters = &r->counters[1],
+		.seed = s->seed,
+		.prefault = r->live,
+	};
+
+	int err = batch_pool_init(&r->batches, (uint32_t)s->batches, (uint32_t)s->batch_bytes);
+	if (!err)
+		err = record_new(&r->record, r->config->policy,
+			classify_taxonomy(r->shard->classify), &r->identity, &r->batches,
+			s->format == FORMAT_JSON, waits(r));
+	config.record = r->record;
+	if (!err)
+		err = ledger_new(&r->ledger, &config);
+	if (err)
+		log_error("the ledger does not start: %s; lower clients.max, clients.answers, "
+			  "usage.max "
+			  "or export.batches",
+			strerror(-err));
+	return err;
+}
+
+// The link's own prefixes are local.
+static int add_link_prefixes(struct run *r)
+{
+	struct ifaddrs *all;
+	int err = 0;
+
+	if (!r->live)
+		return 0;
+	if (getifaddrs(&all) != 0)
+		return -errno;
+	for (const struct ifaddrs *a = all; a != NULL && !err; a = a->ifa_next) {
+		if (a->ifa_addr == NULL || a->ifa_netmask == NULL ||
+			strcmp(a->ifa_name, r->settings->interface) != 0)
+			continue;
+		bool ip6 = a->ifa_addr->sa_family == AF_INET6;
+		if (!ip6 && a->ifa_addr->sa_family != AF_INET)
+			continue;
+		const uint8_t *ip = ip6 ? ((struct sockaddr_in6 *)a->ifa_addr)->sin6_addr.s6_addr
+					: (uint8_t *)&((struct sockaddr_in *)a->ifa_addr)->sin_addr;
+		const uint8_t *mask = ip6
+			? ((struct sockaddr_in6 *)a->ifa_netmask)->sin6_addr.s6_addr
+			: (uint8_t *)&((struct sockaddr_in *)a->ifa_netmask)->sin_addr;
+		unsigned bits = 0;
+		for (unsigned i = 0; i < (ip6 ? 16u : 4u); i++)
+			bits += (unsigned)__builtin_popcount(mask[i]);
+		err = ledger_add_local(r->ledger, ip, ip6, (uint8_t)bits);
+	}
+	freeifaddrs(all);
+	return err;
+}
+
+static bool to_stdout(const struct run *r)
+{
+	return r->settings->output != NULL && strcmp(r->settings->output, "-") == 0;
+}
+
+static int start_export(struct run *r)
+{
+	char error[EXPORTER_ERROR_SIZE] = "";
+	struct exporter_config config = {
+		.settings = r->settings,
+		.identity = &r->identity,
+		.policy_sha256 = policy_sha256(r->config->policy),
+		.to_stdout = to_stdout(r),
+	};
+
+	// What the exporter makes must be writable for whom we become.
+	if (r->settings->exporter == EXPORTER_FILE && !config.to_stdout) {
+		const char *directory =
+			r->settings->output != NULL ? r->settings->output : r->settings->directory;
+		int err = process_make_directory(directory, r->settings->user);
+		if (err) {
+			log_error("%s: cannot be made: %s", directory, strerror(-err));
+			return err;
+		}
+	}
+	int err = export_start(&r->export, r->config->exporter, &config, &r->batches, error);
+	if (err)
+		log_error("%s", error);
+	return err;
+}
+
+static int drop_privileges(const struct run *r)
+{
+	char error[256];
+
+	int err = process_drop_privileges(r->settings->user, error, sizeof(error));
+	if (err)
+		log_error("%s", error);
+	return err;
+}
+
+static void say_memory(const struct run *r)
+{
+	size_t flows = flow_table_bytes(r->shard->flows),
+	       classify = classify_bytes(r->shard->classify);
+	size_t ledger = ledger_bytes(r->ledger), batches = batch_pool_bytes(&r->batches);
+	size_t total = flows + classify + ledger + batches + RING_BYTES;
+
+	log_info("memory reserved: %zu MiB (flows %zu, classification %zu, clients and usage %zu, "
+		 "batches %zu, events %d)",
+		total >> 20, flows >> 20, classify >> 20, ledger >> 20, batches >> 20,
+		RING_BYTES >> 20);
+}
+
+static int run_open(struct run *r)
+{
+	r->counters = aligned_alloc(CACHE_LINE, 2 * sizeof(*r->counters));
+	r->shard = aligned_alloc(CACHE_LINE, sizeof(*r->shard));
+	if (r->counters == NULL || r->shard == NULL)
+		return -ENOMEM;
+	memset(r->counters, 0, 2 * sizeof(*r->counters));
+	memset(r->shard, 0, sizeof(*r->shard));
+	int err = open_source(r);
+	if (!err)
+		err = make_shard(r);
+	if (!err)
+		err = make_ledger(r);
+	if (!err)
+		err = add_link_prefixes(r);
+	if (!err)
+		err = summary_new(&r->summary, r->record);
+	if (!err)
+		err = start_export(r);
+	if (!err)
+		err = drop_privileges(r);
+	if (!err && r->live)
+		say_memory(r);
+	return err;
+}
+
+// Accepts a half-made one.
+static void run_close(struct run *r)
+{
+	export_free(r->export);
+	summary_free(r->summary);
+	ledger_free(r->ledger);
+	record_free(r->record);
+	batch_pool_fini(&r->batches);
+	if (r->shard != NULL) {
+		classify_free(r->shard->classify);
+		flow_table_free(r->shard->flows);
+		if (r->shard->ops != NULL)
+			r->shard->ops->close(r->shard->capture);
+	}
+	event_ring_fini(&r->ring);
+	free(r->shard);
+	free(r->counters);
+}
+
+// ---- health
+
+static void sum_counters(const struct run *r, uint64_t sum[COUNTER_COUNT])
+{
+	memset(sum, 0, COUNTER_COUNT * sizeof(*sum));
+	counters_publish(&r->counters[1]);
+	counters_sum(&r->counters[0], sum);
+	counters_sum(&r->counters[1], sum);
+}
+
+static void write_health(struct run *r, bool last)
+{
+	uint64_t counters[COUNTER_COUNT];
+	struct capture_stats capture = {0};
+	struct ledger_stats ledger;
+	struct export_stats export;
+
+	sum_counters(r, counters);
+	r->config->capture->stats(r->shard->capture, &capture);
+	ledger_stats(r->ledger, &ledger);
+	export_stats(r->export, &export);
+	struct health_interface interface = {
+		.name = r->interface,
+		.packets = counters[COUNTER_packets],
+		.bytes = counters[COUNTER_bytes],
+		.dropped_kernel = capture.dropped_kernel,
+		.dropped_nic = capture.dropped_nic,
+	};
+	struct health_memory memory[] = {
+		{"flows", 0, flow_table_bytes(r->shard->flows)},
+		{"classification", 0, classify_bytes(r->shard->classify)},
+		{"ledger", 0, ledger_bytes(r->ledger)},
+		{"batches", 0, batch_pool_bytes(&r->batches)},
+	};
+	struct health_row row = {
+		.time_ns = wall_ns(),
+		.uptime_s = (steady_ns() - r->started_ns) / NS_PER_S,
+		.version = WEIR_VERSION,
+		.interfaces = &interface,
+		.interface_count = 1,
+		.counters = counters,
+		.last = last,
+		.flows_active_now = flow_table_count(r->shard->flows),
+		.clients_now = ledger.clients_now,
+		.exporter = r->config->exporter->name,
+		.exporter_up = export.exporter.up,
+		.in_flight = export.exporter.in_flight,
+		.bytes_raw = export.exporter.bytes_raw,
+		.bytes_sent = export.exporter.bytes_sent,
+		.last_error = export.last_error[0] != '\0' ? export.last_error : NULL,
+		.memory = memory,
+		.memory_count = ARRAY_COUNT(memory),
+		.one_way_flows = ledger.one_way_flows,
+		.flows_seen = ledger.flows_seen,
+		.clock_step_ns = capture.clock_step_ns,
+	};
+	for (unsigned type = 1; type < RECORD_TYPE_COUNT; type++) {
+		row.delivered[type] = export.delivered[type];
+		memcpy(row.lost[type], export.lost[type], sizeof(row.lost[type]));
+	}
+	record_health(r->record, &row);
+}
+
+// ---- turning
+
+static void progress(struct run *r, uint64_t now_ns)
+{
+	uint64_t counters[COUNTER_COUNT];
+	double seconds = (double)(now_ns - r->started_ns) / 1e9;
+
+	sum_counters(r, counters);
+	fprintf(stderr, "\rweir: %.1f s  %.2f M packets (%.2f M/s)  %u flows  %.1f MB ", seconds,
+		(double)counters[COUNTER_packets] / 1e6,
+		(double)counters[COUNTER_packets] / 1e6 / (seconds > 0 ? seconds : 1),
+		flow_table_count(r->shard->flows), (double)counters[COUNTER_bytes] / 1e6);
+	r->progress_ns = now_ns;
+}
+
+// What is due by the steady clock: batches that have waited long enough, health, progress.
+static void housekeeping(struct run *r, bool terminal)
+{
+	uint64_t now_ns = steady_ns();
+
+	if (now_ns - r->housekeeping_ns < HOUSEKEEPING_NS)
+		return;
+	r->housekeeping_ns = now_ns;
+	record_seal(r->record, now_ns, r->settings->batch_age, false);
+	if (r->live && now_ns - r->health_ns >= HEALTH_PERIOD_S * NS_PER_S) {
+		r->health_ns = now_ns;
+		write_health(r, false);
+	}
+	if (terminal && now_ns - r->progress_ns >= PROGRESS_NS)
+		progress(r, now_ns);
+}
+
+// Turns shard and ledger until the source ends, or a signal ends it, and all flows have been
+// written.
+static void turn(struct run *r)
+{
+	bool terminal = isatty(STDERR_FILENO) != 0;
+	int count;
+
+	do {
+		if (process_stop)
+			shard_stop(r->shard);
+		count = shard_step(r->shard);
+		ledger_step(r->ledger);
+		housekeeping(r, terminal);
+	} while (count != -ENODATA);
+	if (terminal && r->progress_ns != 0)
+		fprintf(stderr, "\r\033[K");
+}
+
+// Everything that is open goes out, health last. Whether every row arrived.
+static bool finish(struct run *r)
+{
+	uint64_t timeout_ns = r->settings->shutdown_timeout;
+
+	ledger_finish(r->ledger);
+	record_seal(r->record, steady_ns(), 0, true);
+	// A file has no deadline; a signal brings one.
+	export_drain(r->export, r->live || process_stop ? timeout_ns : UINT64_MAX);
+	write_health(r, true);
+	record_seal(r->record, steady_ns(), 0, true);
+	return export_stop(r->export, timeout_ns);
+}
+
+// Each packet is in a flow, consumed, or dropped by a name: the three are counted apart and must
+// add up.
+static bool sum_is_right(const struct run *r)
+{
+	uint64_t c[COUNTER_COUNT], dropped = 0;
+
+	sum_counters(r, c);
+	for (unsigned d = 0; d < DROP_REASON_COUNT; d++)
+		dropped += c[COUNTER_DROPS + d];
+	if (c[COUNTER_packets] ==
+		c[COUNTER_packets_in_flows] + c[COUNTER_packets_consumed] + dropped)
+		return true;
+	log_error("%llu packets seen, but %llu in flows, %llu consumed and %llu dropped: please "
+		  "report it",
+		(unsigned long long)c[COUNTER_packets],
+		(unsigned long long)c[COUNTER_packets_in_flows],
+		(unsigned long long)c[COUNTER_packets_consumed], (unsigned long long)dropped);
+	return false;
+}
+
+static void say_what_was_lost(const struct export_stats *export)
+{
+	for (unsigned type = 1; type < RECORD_TYPE_COUNT; type++)
+		for (unsigned cause = 0; cause < LOST_CAUSE_COUNT; cause++)
+			if (export->lost[type][cause] > 0)
+				log_warning("%llu rows of type %s were lost: %s",
+					(unsigned long long)export->lost[type][cause],
+					record_type_name(type), lost_cause_name(cause));
+}
+
+static void summarise(const struct run *r)
+{
+	uint64_t counters[COUNTER_COUNT];
+	struct capture_stats capture = {0};
+	struct export_stats export;
+	struct summary_run about = {
+		.settings = r->settings,
+		.counters = counters,
+		.capture = &capture,
+		.export = &export,
+		.wall_ns = steady_ns() - r->started_ns,
+	};
+
+	sum_counters(r, counters);
+	r->config->capture->stats(r->shard->capture, &capture);
+	export_stats(r->export, &export);
+	summary_print(r->summary, r->record, &about, to_stdout(r) ? stderr : stdout);
+}
+
+enum run_status run(const struct run_config *config)
+{
+	struct run r = {
+		.config = config,
+		.settings = config->settings,
+		.live = config->settings->read_file == NULL,
+		.started_ns = steady_ns(),
+	};
+	struct problems problems = {0};
+	enum run_status status = RUN_FINE;
+	bool kept;
+
+	r.health_ns = r.housekeeping_ns = r.progress_ns = r.started_ns;
+	r.interface = r.settings->interface_name != NULL ? r.settings->interface_name
+		: r.live ? r.settings->interface
+			 : "file";
+	if (identity_make(&r.identity, r.settings, wall_ns(), &kept, &problems) != 0) {
+		problems_print(&problems, stderr);
+		problems_fini(&problems);
+		return RUN_REFUSED;
+	}
+	if (r.live && !kept)
+		log_warning("the collector's id cannot be kept in %s: this run has one of its own",
+			r.settings->state_dir);
+	if (run_open(&r) != 0) {
+		run_close(&r);
+		return RUN_REFUSED;
+	}
+	process_catch_signals();
+	turn(&r);
+	bool delivered = finish(&r);
+
+	struct export_stats export;
+	export_stats(r.export, &export);
+	if (r.shard->error) {
+		log_error("%s", r.shard->ops->error(r.shard->capture));
+		status = RUN_SOURCE_BROKE;
+	}
+	say_what_was_lost(&export);
+	if (!delivered)
+		status = RUN_ROWS_LOST;
+	if (!sum_is_right(&r))
+		status = RUN_SUM_WRONG;
+	if (!r.live || isatty(STDOUT_FILENO))
+		summarise(&r);
+	run_close(&r);
+	return status;
+}

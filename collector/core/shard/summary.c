@@ -1,0 +1,356 @@
+// The summary at the end of a run, made from rows as they left and from counters.
+#include "core/shard/summary.h"
+
+#include "core/base/hash.h"
+#include "core/flow/flow.h"
+#include "core/record/read.h"
+#include "core/schema/schema.h"
+#include "core/shard/process.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+enum {
+	CLIENTS_SLOTS = 1 << 15, // power of two; what comes beyond three quarters is only counted
+	APPLICATIONS_MAX = 512,
+	TEXT_SIZE = 48,
+	TOP_CLIENTS = 20,
+	TOP_APPLICATIONS = 10,
+};
+
+struct seen_client {
+	uint8_t key[16];
+	bool used;
+	uint64_t bytes_up, bytes_down, flows;
+	char name[TEXT_SIZE], vendor[TEXT_SIZE], mac[20];
+};
+
+struct seen_application {
+	char name[TEXT_SIZE];
+	uint64_t bytes, flows;
+};
+
+struct summary {
+	struct hash_key hash;
+	struct seen_client *clients;
+	uint32_t client_count;
+	uint64_t clients_more; // rows of clients for which there was no place
+	struct seen_application applications[APPLICATIONS_MAX];
+	uint32_t application_count;
+};
+
+// Names come from the network: nothing that a terminal would obey.
+static void copy_text(char out[TEXT_SIZE], const struct read_value *value)
+{
+	size_t len = MIN(value->len, (size_t)TEXT_SIZE - 1);
+
+	for (size_t i = 0; i < len; i++) {
+		uint8_t c = value->bytes[i];
+		out[i] = (char)(c < 0x20 || c == 0x7f || (c >= 0x80 && c < 0xa0) ? '?' : c);
+	}
+	out[len] = '\0';
+}
+
+static struct seen_client *client_of(struct summary *s, const struct read_value *key)
+{
+	if (key->len != 16)
+		return NULL;
+	for (uint64_t at = hash_bytes(&s->hash, key->bytes, 16);; at++) {
+		struct seen_client *client = &s->clients[at & (CLIENTS_SLOTS - 1)];
+		if (client->used && memcmp(client->key, key->bytes, 16) == 0)
+			return client;
+		if (client->used)
+			continue;
+		if (s->client_count >= CLIENTS_SLOTS / 4 * 3) {
+			s->clients_more++;
+			return NULL;
+		}
+		s->client_count++;
+		client->used = true;
+		memcpy(client->key, key->bytes, 16);
+		return client;
+	}
+}
+
+static void take_name(
+	struct seen_client *client, const struct read_row *row, const struct read_value *entry)
+{
+	struct read_row inner = read_row_in(row, entry);
+	struct read_value value;
+
+	while (client->name[0] == '\0' && read_row_next(&inner, &value) > 0)
+		if (value.index == CLIENT_names__name)
+			copy_text(client->name, &value);
+}
+
+static void take_client(struct summary *s, struct read_row row)
+{
+	struct seen_client *client = NULL;
+	struct read_value value;
+
+	while (read_row_next(&row, &value) > 0) {
+		// The key has the lowest number: it comes first, and again with each later row.
+		if (value.index == CLIENT_client_key) {
+			client = client_of(s, &value);
+			if (client != NULL)
+				client->name[0] = '\0';
+		}
+		if (client == NULL)
+			continue;
+		if (value.index == CLIENT_mac && value.len == 6)
+			snprintf(client->mac, sizeof(client->mac), "%02x:%02x:%02x:%02x:%02x:%02x",
+				value.bytes[0], value.bytes[1], value.bytes[2], value.bytes[3],
+				value.bytes[4], value.bytes[5]);
+		else if (value.index == CLIENT_mac_vendor)
+			copy_text(client->vendor, &value);
+		else if (value.index == CLIENT_names)
+			take_name(client, &row, &value);
+	}
+}
+
+static void book_application(
+	struct summary *s, const struct read_value *name, uint64_t bytes, uint64_t flows)
+{
+	char text[TEXT_SIZE];
+	uint32_t i = 0;
+
+	copy_text(text, name);
+	while (i < s->application_count && strcmp(s->applications[i].name, text) != 0)
+		i++;
+	if (i == APPLICATIONS_MAX)
+		return;
+	if (i == s->application_count)
+		memcpy(s->applications[s->application_count++].name, text, sizeof(text));
+	s->applications[i].bytes += bytes;
+	s->applications[i].flows += flows;
+}
+
+static void take_usage(struct summary *s, struct read_row row)
+{
+	struct read_value value, label = {0};
+	struct seen_client *client = NULL;
+	uint64_t up = 0, down = 0, flows = 0;
+
+	while (read_row_next(&row, &value) > 0) {
+		if (value.index == USAGE_client_key)
+			client = client_of(s, &value);
+		// The application where it leaves, else the category.
+		else if (value.index == USAGE_application ||
+			(value.index == USAGE_category && label.len == 0))
+			label = value;
+		else if (value.index == USAGE_bytes_up)
+			up = value.number;
+		else if (value.index == USAGE_bytes_down)
+			down = value.number;
+		else if (value.index == USAGE_flows)
+			flows = value.number;
+	}
+	if (label.len > 0)
+		book_application(s, &label, up + down, flows);
+	if (client != NULL) {
+		client->bytes_up += up;
+		client->bytes_down += down;
+		client->flows += flows;
+	}
+}
+
+static void take(void *arg, enum record_type type, const uint8_t *row, size_t len)
+{
+	if (type == RECORD_CLIENT)
+		take_client(arg, read_row_of(type, row, len));
+	else if (type == RECORD_USAGE)
+		take_usage(arg, read_row_of(type, row, len));
+}
+
+int summary_new(struct summary **ret, struct record *record)
+{
+	struct summary *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return -ENOMEM;
+	s->clients = calloc(CLIENTS_SLOTS, sizeof(*s->clients));
+	if (s->clients == NULL) {
+		summary_free(s);
+		return -ENOMEM;
+	}
+	s->hash = hash_key_new(0, 0);
+	record_listen(record, take, s);
+	*ret = s;
+	return 0;
+}
+
+void summary_free(struct summary *s)
+{
+	if (s == NULL)
+		return;
+	free(s->clients);
+	free(s);
+}
+
+// ---- printing
+
+static int by_use(const void *a, const void *b)
+{
+	const struct seen_client *x = a, *y = b;
+	uint64_t use_x = x->bytes_up + x->bytes_down, use_y = y->bytes_up + y->bytes_down;
+
+	if (use_x != use_y)
+		return use_x > use_y ? -1 : 1;
+	return memcmp(x->key, y->key, sizeof(x->key));
+}
+
+static int by_bytes(const void *a, const void *b)
+{
+	const struct seen_application *x = a, *y = b;
+
+	if (x->bytes != y->bytes)
+		return x->bytes > y->bytes ? -1 : 1;
+	return strcmp(x->name, y->name);
+}
+
+static const char *size_text(uint64_t bytes, char out[16])
+{
+	static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};
+	double value = (double)bytes;
+	size_t unit = 0;
+
+	for (; value >= 1000 && unit + 1 < ARRAY_COUNT(units); unit++)
+		value /= 1000;
+	snprintf(out, 16, unit == 0 ? "%.0f %s" : "%.1f %s", value, units[unit]);
+	return out;
+}
+
+// As the policy lets a client be named: its name, its MAC, or the start of its keyed id.
+static void print_client(const struct seen_client *client, FILE *out)
+{
+	char id[TEXT_SIZE], up[16], down[16];
+
+	snprintf(id, sizeof(id), "client %02x%02x%02x%02x", client->key[0], client->key[1],
+		client->key[2], client->key[3]);
+	if (client->mac[0] != '\0')
+		snprintf(id, sizeof(id), "%s", client->mac);
+	if (client->name[0] != '\0')
+		snprintf(id, sizeof(id), "%s", client->name);
+	fprintf(out, "  %-28.28s %-26.26s %10s up %10s down %7" PRIu64 " flows\n", id,
+		client->vendor[0] != '\0' ? client->vendor : "-", size_text(client->bytes_up, up),
+		size_text(client->bytes_down, down), client->flows);
+}
+
+static void print_clients(const struct summary *s, FILE *out)
+{
+	struct seen_client *sorted = calloc(s->client_count + 1, sizeof(*sorted));
+	uint32_t count = 0;
+
+	if (s->client_count == 0 || sorted == NULL) {
+		fprintf(out, "clients: none that may be told apart\n");
+		free(sorted);
+		return;
+	}
+	for (uint32_t i = 0; i < CLIENTS_SLOTS; i++)
+		if (s->clients[i].used)
+			sorted[count++] = s->clients[i];
+	qsort(sorted, count, sizeof(*sorted), by_use);
+	fprintf(out, "clients: %u\n", count);
+	for (uint32_t i = 0; i < count && i < TOP_CLIENTS; i++)
+		print_client(&sorted[i], out);
+	if (count > TOP_CLIENTS)
+		fprintf(out, "  ... and %u more\n", count - TOP_CLIENTS);
+	free(sorted);
+}
+
+static void print_applications(const struct summary *s, FILE *out)
+{
+	struct seen_application *sorted = calloc(s->application_count + 1, sizeof(*sorted));
+	char size[16];
+
+	if (s->application_count == 0 || sorted == NULL) {
+		free(sorted);
+		return;
+	}
+	memcpy(sorted, s->applications, s->application_count * sizeof(*sorted));
+	qsort(sorted, s->application_count, sizeof(*sorted), by_bytes);
+	fprintf(out, "top applications, over all clients:\n");
+	for (uint32_t i = 0; i < s->application_count && i < TOP_APPLICATIONS; i++)
+		fprintf(out, "  %-28s %10s in %" PRIu64 " flows\n", sorted[i].name,
+			size_text(sorted[i].bytes, size), sorted[i].flows);
+	free(sorted);
+}
+
+static void print_packets(const struct summary_run *run, FILE *out)
+{
+	const uint64_t *c = run->counters;
+	uint64_t dropped = 0, lost = run->capture->dropped_kernel + run->capture->dropped_nic;
+	double seconds = (double)run->wall_ns / 1e9;
+	char size[16];
+
+	for (unsigned d = 0; d < DROP_REASON_COUNT; d++)
+		dropped += c[COUNTER_DROPS + d];
+	fprintf(out,
+		"packets: %" PRIu64 " (%s) in %.2f s: %" PRIu64 " in flows, %" PRIu64
+		" consumed, %" PRIu64 " dropped\n",
+		c[COUNTER_packets], size_text(c[COUNTER_bytes], size), seconds,
+		c[COUNTER_packets_in_flows], c[COUNTER_packets_consumed], dropped);
+	for (unsigned d = 1; d < DROP_REASON_COUNT; d++)
+		if (c[COUNTER_DROPS + d] > 0)
+			fprintf(out, "  dropped, %s: %" PRIu64 " (%s)\n", drop_reason_name(d),
+				c[COUNTER_DROPS + d], drop_reason_text(d));
+	if (lost > 0)
+		fprintf(out,
+			"  lost before us: %" PRIu64 " in the kernel, %" PRIu64 " in the NIC\n",
+			run->capture->dropped_kernel, run->capture->dropped_nic);
+	fprintf(out,
+		"flows: %" PRIu64 " (segments ended idle %" PRIu64 ", active %" PRIu64
+		", end %" PRIu64 ", forced %" PRIu64 ", resources %" PRIu64 ")\n",
+		c[COUNTER_flows_created], c[COUNTER_flows_idle], c[COUNTER_flows_active],
+		c[COUNTER_flows_end], c[COUNTER_flows_forced], c[COUNTER_flows_resources]);
+}
+
+static void print_records(const struct record *record, const struct summary_run *run, FILE *out)
+{
+	struct record_stats made;
+
+	record_stats(record, &made);
+	fprintf(out, "records:");
+	for (enum record_type type = RECORD_FLOW; type < RECORD_TYPE_COUNT; type++)
+		if (made.made[type] > 0)
+			fprintf(out, " %s %" PRIu64, record_type_name(type),
+				run->export->delivered[type]);
+	fprintf(out, "\n");
+	for (enum record_type type = RECORD_FLOW; type < RECORD_TYPE_COUNT; type++)
+		if (made.withheld_rows[type] + made.withheld_values[type] > 0)
+			fprintf(out,
+				"  withheld of %s: %" PRIu64 " rows, %" PRIu64
+				" values dropped or made coarser\n",
+				record_type_name(type), made.withheld_rows[type],
+				made.withheld_values[type]);
+}
+
+static void print_where(const struct settings *settings, FILE *out)
+{
+	static const char *const profiles[] = {"basic", "standard", "full"};
+	const char *directory = settings->output != NULL ? settings->output : settings->directory;
+
+	fprintf(out, "policy: profile %s; weir explain says what leaves, field by field\n",
+		profiles[settings->profile]);
+	if (settings->exporter == EXPORTER_FILE && strcmp(directory, "-") != 0)
+		fprintf(out, "segments: %s/ (weir read %s prints the records)\n", directory,
+			directory);
+	else if (settings->exporter == EXPORTER_KAFKA)
+		fprintf(out, "topics: %sflows, %sclients, %susage, %shealth at %s\n",
+			settings->topic_prefix, settings->topic_prefix, settings->topic_prefix,
+			settings->topic_prefix, settings->brokers);
+}
+
+void summary_print(const struct summary *summary, const struct record *record,
+	const struct summary_run *run, FILE *out)
+{
+	fprintf(out, "\n");
+	print_clients(summary, out);
+	print_applications(summary, out);
+	print_packets(run, out);
+	print_records(record, run, out);
+	fprintf(out, "cost: %.2f s of CPU, %" PRIu64 " MiB at the peak\n",
+		(double)process_cpu_ns() / 1e9, process_peak_rss() >> 20);
+	print_where(run->settings, out);
+}
