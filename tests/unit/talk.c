@@ -206,11 +206,11 @@ void talk_play(const struct classifier_ops *ops, struct report *report, const ui
 	release(&t);
 }
 
-// Whether `text` is in one packet: whole, or (folded lines, several records or options) as a few
+// Whether `text` is in one packet: whole, or (folded lines, several records or options) in
 // pieces.
 static bool is_in(const char *text, size_t len, const struct saying *s)
 {
-	for (int pieces = 0; pieces < 12 && len > 0; pieces++) {
+	for (int pieces = 0; pieces < 300 && len > 0; pieces++) {
 		size_t piece = len;
 		while (piece > 0 && memmem(s->bytes, s->len, text, piece) == NULL)
 			piece--;

@@ -60,7 +60,7 @@ void talk_end(struct talk *talk);
 void talk_play(const struct classifier_ops *ops, struct report *report, const uint8_t *script,
 	size_t script_len, size_t say_cut, size_t cut_to);
 
-// Whether everything told was in the script: texts in one packet (in a few pieces at most), DNS
+// Whether everything told was in the script: texts in one packet (whole or in pieces), DNS
 // names label by label. Ends the process where it was not.
 void talk_check_claims(const struct report *report, const uint8_t *script, size_t script_len);
 
