@@ -126,9 +126,17 @@ struct segment_event *house_flow(struct house *house, uint64_t start_ns, uint64_
 	const char *mac0, const char *ip0, uint16_t port0, const char *mac1, const char *ip1,
 	uint16_t port1)
 {
-	struct segment_event *s =
-		add(house, end_ns + 60 * NS_PER_S, EVENT_SEGMENT, sizeof(struct segment_event));
+	uint16_t sni_len = house->sni == NULL ? 0 : (uint16_t)strlen(house->sni);
+	struct segment_event *s = add(house, end_ns + 60 * NS_PER_S, EVENT_SEGMENT,
+		sizeof(struct segment_event) + 4 + sni_len);
 
+	if (sni_len > 0) {
+		s->findings[0] = FINDING_SERVER_NAME;
+		s->findings[1] = NAME_SNI;
+		memcpy(s->findings + 2, &sni_len, 2);
+		memcpy(s->findings + 4, house->sni, sni_len);
+		s->findings_size = 4u + sni_len;
+	}
 	s->flow_start_ns = s->start_ns = start_ns;
 	s->end_ns = end_ns;
 	s->flow_id = start_ns ^ port0;

@@ -28,6 +28,7 @@ struct house {
 	uint16_t vlan; // of the next events
 	uint8_t orientation; // of the next segments
 	uint16_t application, category; // likewise
+	const char *sni; // likewise, or NULL
 };
 
 // Defaults; change settings and policy, then house_open().

@@ -380,11 +380,14 @@ static void test_names(void **)
 	house_answer(&h, S(15), "10.0.0.2", "other.example", WEB);
 	house_flow(&h, S(20), S(40), A, "10.0.0.1", 5000, R, WEB, 443);
 	house_flow(&h, S(21), S(40), A, "10.0.0.1", 5001, R, "8.8.8.8", 443);
-	// The name that the flow itself says is better.
-	struct segment_event *s = house_flow(&h, S(22), S(40), B, "10.0.0.2", 5000, R, WEB, 443);
-	(void)s;
+	house_flow(&h, S(22), S(40), B, "10.0.0.2", 5000, R, WEB, 443);
 	house_flow(&h, S(0.5), S(40), A, "10.0.0.1", 5002, R, WEB, 443);
+	h.sni = "said.example"; // what the flow itself says is better
+	house_flow(&h, S(23), S(40), A, "10.0.0.1", 5003, R, WEB, 443);
 	house_finish(&h);
+	assert_string_equal(flow_at(&h, S(23))->server_name, "said.example");
+	assert_int_equal(flow_at(&h, S(23))->name_source, NAME_SNI);
+	assert_int_equal(flow_at(&h, S(23))->name_age_ms, NOT_KNOWN_32);
 	assert_string_equal(flow_at(&h, S(20))->server_name, "new.example");
 	assert_int_equal(flow_at(&h, S(20))->name_source, NAME_DNS_CACHE);
 	assert_int_equal(flow_at(&h, S(20))->name_age_ms, 10000);
