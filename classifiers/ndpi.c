@@ -5,9 +5,9 @@
 // nDPI's flow is written there instead; after a verdict only what can still refine it; at most
 // PACKETS_MAX packets with payload.
 #include "classifiers/arena.h"
-#include "core/classify/classifier.h"
 #include "core/base/compiler.h"
 #include "core/base/cursor.h"
+#include "core/classify/classifier.h"
 
 #include <ndpi/ndpi_api.h>
 
@@ -23,7 +23,7 @@ enum {
 struct ndpi {
 	struct ndpi_detection_module_struct *module;
 	struct arena arena; // what nDPI allocates for flows and its caches
-	bool peers_cached; // a BitTorrent peer was seen: its address names later flows
+	bool peers_cached; // a BitTorrent or mining peer was seen: its address names later flows
 };
 
 struct ndpi_state {
@@ -49,7 +49,7 @@ static void library_free(void *memory)
 		free(memory);
 }
 
-// Names are the same in every module, and outlive them.
+// Names are the same in every module, and outlive them. Modules are opened by one thread.
 static void taxonomy_fill(struct taxonomy *taxonomy, struct ndpi_detection_module_struct *module)
 {
 	static struct taxonomy names;
@@ -346,7 +346,8 @@ static void verdict_report(struct ndpi *self, const struct ndpi_state *state, st
 		verdict = (struct verdict){.dpi = DPI_GIVEN_UP};
 	else if (verdict.protocol == NDPI_PROTOCOL_UNKNOWN)
 		verdict.dpi = DPI_GIVEN_UP;
-	if (verdict.application == NDPI_PROTOCOL_BITTORRENT)
+	if (verdict.application == NDPI_PROTOCOL_BITTORRENT ||
+		verdict.application == NDPI_PROTOCOL_MINING)
 		self->peers_cached = true;
 	report_verdict(report, &verdict);
 }
