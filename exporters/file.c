@@ -79,19 +79,34 @@ static int make_directory(const char *path, bool *ret_made)
 	return 0;
 }
 
-// A directory that root makes belongs to the user whom the collector becomes.
-static int give_directory(int fd, const char *user)
+// Whom the collector becomes once everything is open, or NULL: it stays who it is.
+static const struct passwd *user_to_be(const struct exporter *e)
 {
-	if (geteuid() != 0 || user == NULL || user[0] == '\0')
-		return 0;
-	const struct passwd *entry = getpwnam(user);
-	if (entry == NULL)
-		return 0; // whoever becomes that user says so
-	return fchown(fd, entry->pw_uid, entry->pw_gid) != 0 ? -errno : 0;
+	const char *user = e->settings->user;
+
+	// Where there is no such user, whoever becomes it says so.
+	return geteuid() == 0 && user != NULL && user[0] != '\0' ? getpwnam(user) : NULL;
 }
 
+static bool may_write(int fd, const struct passwd *user)
+{
+	struct stat info;
+
+	if (user == NULL || user->pw_uid == 0)
+		return faccessat(fd, ".", W_OK | X_OK, AT_EACCESS) == 0;
+	if (fstat(fd, &info) != 0)
+		return false;
+	mode_t wanted = info.st_uid == user->pw_uid ? S_IWUSR | S_IXUSR
+		: info.st_gid == user->pw_gid       ? S_IWGRP | S_IXGRP
+						    : S_IWOTH | S_IXOTH;
+	return (info.st_mode & wanted) == wanted;
+}
+
+// A directory that root makes belongs to the user whom the collector becomes. One that was there
+// stays as it is: then it must do.
 static int open_directory(struct exporter *e, char error[EXPORTER_ERROR_SIZE])
 {
+	const struct passwd *user = user_to_be(e);
 	bool made = false;
 
 	int err = make_directory(e->directory, &made);
@@ -99,15 +114,23 @@ static int open_directory(struct exporter *e, char error[EXPORTER_ERROR_SIZE])
 		e->directory_fd = open(e->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		err = e->directory_fd < 0 ? -errno : 0;
 	}
-	if (err == 0 && made)
-		err = give_directory(e->directory_fd, e->settings->user);
-	if (err == 0 && faccessat(e->directory_fd, ".", W_OK | X_OK, AT_EACCESS) != 0)
+	if (err == 0 && made && user != NULL &&
+		fchown(e->directory_fd, user->pw_uid, user->pw_gid) != 0)
 		err = -errno;
-	if (err != 0)
+	if (err != 0) {
 		snprintf(error, EXPORTER_ERROR_SIZE,
 			"cannot write segments into the directory \"%.400s\": %s", e->directory,
 			strerror(-err));
-	return err;
+		return err;
+	}
+	if (may_write(e->directory_fd, user))
+		return 0;
+	snprintf(error, EXPORTER_ERROR_SIZE,
+		"cannot write segments into the directory \"%.300s\": user \"%s\" may not; chown "
+		"it, "
+		"name another, or choose the user by setting user",
+		e->directory, user != NULL ? user->pw_name : "of this process");
+	return -EACCES;
 }
 
 static void complain(

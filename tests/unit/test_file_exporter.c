@@ -1,6 +1,6 @@
 // The file exporter and the null exporter, called as the export thread calls them: rotation, names,
 // what a crash left, a full disk, standard output.
-#include "rows.h"
+#include "batches.h"
 
 #include "core/export/exporter.h"
 #include "core/export/segment_read.h"
@@ -263,6 +263,30 @@ static void test_no_directory(void **state)
 		error, "cannot write segments into the directory \"/dev/null/x\": Not a directory");
 }
 
+// Root makes the directory for the user whom the collector becomes; one that is there and not that
+// user's stops the start. (Only root can try: for others there is no such change of user.)
+static void test_user(void **state)
+{
+	struct fixture *f = *state;
+	char error[EXPORTER_ERROR_SIZE] = "";
+	struct exporter *e = NULL;
+	struct stat info;
+
+	if (geteuid() != 0)
+		skip();
+	free(f->settings.user);
+	f->settings.user = strdup("nobody");
+	file_exporter_ops.close(open_exporter(f));
+	assert_int_equal(stat(f->settings.directory, &info), 0);
+	assert_int_equal(info.st_uid, 65534);
+	file_exporter_ops.close(open_exporter(f));
+	assert_int_equal(chown(f->settings.directory, 0, 0), 0);
+	assert_int_equal(file_exporter_ops.open(&e, &f->config, error), -EACCES);
+	assert_non_null(strstr(error, "user \"nobody\" may not; chown it"));
+	assert_int_equal(chmod(f->settings.directory, 0777), 0);
+	file_exporter_ops.close(open_exporter(f));
+}
+
 // A segment that a crash left is finished at the next start, unless somebody is writing it; one
 // without its head was nothing yet; a damaged one stays as it is, with a word to the operator.
 static void test_left_over(void **state)
@@ -505,6 +529,7 @@ int main(void)
 		TEST(test_rotation_by_age),
 		TEST(test_output),
 		TEST(test_no_directory),
+		TEST(test_user),
 		TEST(test_left_over),
 		TEST(test_no_room),
 		TEST(test_same_seed),

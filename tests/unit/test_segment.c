@@ -1,5 +1,5 @@
 // Segments: what is written comes back; damage at any octet is seen, and the rest is read.
-#include "rows.h"
+#include "batches.h"
 
 #include "core/export/key_set.h"
 #include "core/export/segment.h"
