@@ -101,7 +101,7 @@ static bool find_name(struct ledger *ledger, const struct segment_event *s,
 
 	consider(ledger, s, server, client, &asker, &best);
 	const struct client_detail *detail = client_detail(&ledger->clients, client);
-	for (unsigned i = 0; client->asked >> i != 0; i++) {
+	for (unsigned i = 0; i < ARRAY_COUNT(detail->addresses); i++) {
 		const struct client_address *a = &detail->addresses[i];
 		if ((client->asked >> i & 1) == 0 || i >= client->address_count)
 			continue;
