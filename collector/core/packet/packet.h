@@ -33,7 +33,7 @@ enum packet_fate {
 
 struct packet {
 	// Set by the capture source.
-	const uint8_t *data; // link header; borrowed until release()
+	_Alignas(CACHE_LINE) const uint8_t *data; // link header; borrowed until release()
 	uint64_t ts_ns; // the capture's own time, ns since 1970: for latencies only
 	uint64_t time_ns; // table time, ns: never runs back within a source
 

@@ -471,6 +471,19 @@ static void summarise(const struct run *r)
 	summary_print(r->summary, r->record, &about, to_stdout(r) ? stderr : stdout);
 }
 
+// A gateway without a clock boots in 1970: what it saw then would carry times that no retention
+// fits. It waits, before it listens, until somebody sets the clock. False: a signal came first.
+static bool wait_for_clock(const struct run *r)
+{
+	if (!r->live || wall_ns() >= WEIR_RELEASED_S * NS_PER_S)
+		return true;
+	log_warning("the wall clock is before this program was made: nothing is collected until it "
+		    "is set");
+	while (!process_stop && wall_ns() < WEIR_RELEASED_S * NS_PER_S)
+		nanosleep(&(struct timespec){.tv_nsec = 200 * NS_PER_MS}, NULL);
+	return !process_stop;
+}
+
 enum run_status run(const struct run_config *config)
 {
 	struct run r = {
@@ -487,6 +500,9 @@ enum run_status run(const struct run_config *config)
 	r.interface = r.settings->interface_name != NULL ? r.settings->interface_name
 		: r.live ? r.settings->interface
 			 : "file";
+	process_catch_signals();
+	if (!wait_for_clock(&r))
+		return RUN_FINE;
 	if (identity_make(&r.identity, r.settings, wall_ns(), &kept, &problems) != 0) {
 		problems_print(&problems, stderr);
 		problems_fini(&problems);
@@ -499,7 +515,6 @@ enum run_status run(const struct run_config *config)
 		run_close(&r);
 		return RUN_REFUSED;
 	}
-	process_catch_signals();
 	turn(&r);
 	bool delivered = finish(&r);
 
