@@ -8,6 +8,7 @@
 #include "core/shard/process.h"
 #include "core/shard/run.h"
 #include "options.h"
+#include "read.h"
 
 #include <errno.h>
 #include <string.h>
@@ -173,6 +174,7 @@ static const struct command {
 	{"run", command_run, "collect from an interface or a capture file"},
 	{"check", command_check, "settings and policy: says all that is wrong, and where"},
 	{"explain", command_explain, "what leaves this gateway, field by field"},
+	{"read", command_read, "the records of segments as JSON lines"},
 	{"schema", command_schema, "the records: proto | json | markdown"},
 	{"settings", command_settings, "a commented weir.yaml with every default"},
 	{"version", command_version, "the version"},

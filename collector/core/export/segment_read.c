@@ -96,7 +96,7 @@ void segment_reader_open(
 		.lost = PROBE_BLOCK,
 	};
 
-	REQUIRE(prefix_len <= sizeof(struct segment_head));
+	REQUIRE(prefix_len <= SEGMENT_PREFIX_MAX && SEGMENT_PREFIX_MAX <= fresh.buffer_max);
 	if (prefix_len > 0)
 		memcpy(reader->buffer, prefix, prefix_len);
 	*reader = fresh;

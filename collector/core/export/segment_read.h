@@ -22,8 +22,10 @@ struct segment_reader;
 int segment_reader_new(struct segment_reader **ret); // 0 or -ENOMEM
 void segment_reader_free(struct segment_reader *reader); // accepts NULL
 
-// A segment in `fd` from its current position; `prefix`: octets that were read of it already, at
-// most 256. The reader can be opened again for the next one.
+enum { SEGMENT_PREFIX_MAX = 512 << 10 };
+
+// A segment in `fd` from its current position; `prefix`: octets that were read of it already. The
+// reader can be opened again for the next one.
 void segment_reader_open(
 	struct segment_reader *reader, int fd, const uint8_t *prefix, size_t prefix_len);
 
