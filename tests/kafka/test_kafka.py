@@ -12,6 +12,7 @@ import argparse
 import collections
 import datetime
 import functools
+import http.server
 import importlib
 import json
 import os
@@ -24,6 +25,7 @@ import tempfile
 import threading
 import time
 import unittest
+import urllib.request
 from pathlib import Path
 
 from broker import (DAY_MS, SASL_PASSWORD, SASL_USER, SKIPPED, TOPICS, Broker, BrokerError,
@@ -40,8 +42,8 @@ RECORDS = {
     "erasure": "weir.erasures",
 }
 
-options = argparse.Namespace(weir=None, capture=None)
-shared = argparse.Namespace(broker=None, proto=None, work=None)
+options = argparse.Namespace()
+shared = argparse.Namespace(broker=None, work=None)
 
 
 def setUpModule():
@@ -53,8 +55,10 @@ def setUpModule():
     shared.broker.create_topics()
 
 
-# What Weir prints as its schema, as a Python module.
-def compile_proto(folder):
+@functools.cache
+def proto():
+    """The schema that Weir prints, as a Python module."""
+    folder = Path(shared.work.name)
     schema = subprocess.run([options.weir, "schema", "proto"], check=True, capture_output=True,
                             timeout=30)
     (folder / "weir.proto").write_bytes(schema.stdout)
@@ -165,7 +169,7 @@ def as_json(message):
 
 
 def decode(record, raw):
-    message = getattr(shared.proto, record.capitalize())()
+    message = getattr(proto(), record.capitalize())()
     message.ParseFromString(raw)
     unknown = message.UnknownFields()
     if len(unknown) > 0:
@@ -297,7 +301,6 @@ class Rows(unittest.TestCase):
         if cls.kafka.status != 0:
             raise AssertionError(f"weir ended with {cls.kafka.status}:\n{cls.kafka.said}")
         cls.expected = file_rows()
-        shared.proto = compile_proto(Path(shared.work.name))
         cls.messages = {record: consume(topic) for record, topic in RECORDS.items()}
         cls.rows = {record: [decode(record, raw) for message in messages if message.value
                              for raw in delimited(message.value)]
@@ -499,6 +502,45 @@ class Operator(unittest.TestCase):
             self.assertEqual(run.status, 0, run.said)
             self.assertSays(run, "start Kafka", "works again")
             self.assertEqual(len(consume("weir.flows", broker)), len(file_rows()["flow"]))
+
+
+class Live(unittest.TestCase):
+    """A collector on the interface by which it exports."""
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root to listen on an interface")
+    def test_own_export_is_not_collected(self):
+        class Page(http.server.SimpleHTTPRequestHandler):
+            def log_message(self, *_):
+                pass
+
+        folder = Path(tempfile.mkdtemp(dir=shared.work.name))
+        config = folder / "weir.yaml"
+        config.write_text(yaml(kafka_settings(
+            shared.broker.bootstrap, state_dir=str(folder), flow__idle_closed="1s",
+            export__batch_age="100ms")))
+        before = len(consume("weir.flows"))
+        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page) as server, \
+                subprocess.Popen([options.weir, "run", "-c", str(config), "-i", "lo"],
+                                 cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                 stderr=subprocess.STDOUT, text=True) as weir:
+            try:
+                threading.Thread(target=server.serve_forever, daemon=True).start()
+                web = server.server_address[1]
+                time.sleep(2)
+                for _ in range(4):  # so that rows are sent while it still listens
+                    urllib.request.urlopen(f"http://127.0.0.1:{web}/", timeout=5).close()
+                    time.sleep(1.5)
+                weir.send_signal(signal.SIGINT)
+                said, _ = weir.communicate(timeout=20)
+            finally:
+                weir.kill()
+                server.shutdown()
+        self.assertEqual(weir.returncode, 0, said)
+        rows = [decode("flow", raw) for message in consume("weir.flows")[before:]
+                for raw in delimited(message.value)]
+        ports = {row.get(port) for row in rows for port in ("server_port", "client_port")}
+        self.assertIn(web, ports)
+        self.assertNotIn(shared.broker.port, ports)
 
 
 def main():
