@@ -10,6 +10,7 @@ Exits with 77, loudly, where java, mvn, kcat, protoc or python3-protobuf is miss
 
 import argparse
 import collections
+import concurrent.futures
 import datetime
 import functools
 import http.server
@@ -492,13 +493,11 @@ class Operator(unittest.TestCase):
         with Broker() as broker:
             broker.create_topics()
             broker.stop()
-            starter = threading.Timer(3, broker.start)
-            starter.start()
-            try:
-                run = Run(kafka_settings(broker.bootstrap, export__shutdown_timeout="40s"),
-                          "--seed", SEED)
-            finally:
-                starter.join()
+            with concurrent.futures.ThreadPoolExecutor() as pool:
+                running = pool.submit(Run, kafka_settings(broker.bootstrap), "--seed", SEED)
+                time.sleep(3)
+                broker.start()  # from this thread: a broker goes with the thread that started it
+                run = running.result()
             self.assertEqual(run.status, 0, run.said)
             self.assertSays(run, "start Kafka", "works again")
             self.assertEqual(len(consume("weir.flows", broker)), len(file_rows()["flow"]))

@@ -415,8 +415,12 @@ static bool finish(struct run *r)
 
 	ledger_finish(r->ledger);
 	record_seal(r->record, steady_ns(), 0, true);
-	// A file has no deadline; a signal brings one.
-	export_drain(r->export, r->live || process_stop ? timeout_ns : UINT64_MAX);
+	// A file has no deadline; a signal brings one, also while this waits.
+	bool drained = false;
+	while (!drained && !r->live && !process_stop)
+		drained = export_drain(r->export, HOUSEKEEPING_NS);
+	if (!drained)
+		export_drain(r->export, timeout_ns);
 	write_health(r, true);
 	record_seal(r->record, steady_ns(), 0, true);
 	return export_stop(r->export, timeout_ns);
