@@ -7,7 +7,6 @@
 #include "core/base/cursor.h"
 #include "core/classify/classifier.h"
 
-#include <stdio.h>
 #include <string.h>
 
 enum { BOOTREQUEST = 1, BOOTREPLY = 2 };
@@ -173,14 +172,21 @@ static void say_fqdn(struct message *m, struct report *report)
 
 static void say_parameters(const struct message *m, struct report *report)
 {
-	char text[PARAMETERS_MAX * 4 + 1];
+	uint8_t text[PARAMETERS_MAX * 4];
 	size_t count = MIN(m->parameters.len, (size_t)PARAMETERS_MAX);
 	size_t len = 0;
 
-	for (size_t i = 0; i < count; i++)
-		len += (size_t)snprintf(text + len, sizeof(text) - len, i == 0 ? "%u" : ",%u",
-			m->parameters.bytes[i]);
-	say_text(m, report, FACT_DHCP_OPTIONS, (const uint8_t *)text, len);
+	for (size_t i = 0; i < count; i++) {
+		unsigned code = m->parameters.bytes[i];
+		if (i > 0)
+			text[len++] = ',';
+		if (code >= 100)
+			text[len++] = (uint8_t)('0' + code / 100);
+		if (code >= 10)
+			text[len++] = (uint8_t)('0' + code / 10 % 10);
+		text[len++] = (uint8_t)('0' + code % 10);
+	}
+	say_text(m, report, FACT_DHCP_OPTIONS, text, len);
 }
 
 // An acknowledgement of DHCPINFORM has no `yiaddr`: the client keeps its own (RFC 2131 section

@@ -61,6 +61,7 @@ struct dns_flow {
 struct question {
 	uint16_t id;
 	uint16_t type;
+	struct cursor at; // where its name stands in the message
 	struct dns_name name;
 };
 
@@ -203,6 +204,7 @@ static void take_response(struct message *m, const struct question *q)
 }
 
 struct record {
+	struct cursor owner; // its name begins here
 	uint16_t type, class;
 	uint32_t ttl_s;
 	struct cursor data;
@@ -214,10 +216,10 @@ static unsigned opcode_of(const struct message *m)
 }
 
 // One resource record (RFC 1035 section 4.1.3). False: cut or broken.
-static bool read_record(struct message *m, struct dns_name *owner, struct record *ret)
+static bool read_record(struct message *m, struct record *ret)
 {
-	if (!dns_name_read(owner, &m->c, &m->all))
-		return false;
+	ret->owner = m->c;
+	dns_name_skip(&m->c);
 	ret->type = cursor_u16(&m->c);
 	ret->class = cursor_u16(&m->c);
 	ret->ttl_s = cursor_u32(&m->c);
@@ -244,18 +246,16 @@ static void add_address(struct answer *answer, const struct record *r)
 static bool take_addresses(struct message *m, const struct question *q)
 {
 	struct answer answer = {.name = q->name.text, .name_len = q->name.len};
-	struct dns_name target = q->name;
-	struct dns_name owner;
+	struct cursor target = q->at;
 	struct record r;
 	bool sound = true;
 
 	for (uint32_t i = 0; i < m->answers && sound; i++) {
-		sound = read_record(m, &owner, &r);
-		if (!sound || r.class != CLASS_IN ||
-			!dns_name_equal(owner.text, owner.len, target.text, target.len))
+		sound = read_record(m, &r);
+		if (!sound || r.class != CLASS_IN || !dns_name_same(&m->all, &r.owner, &target))
 			continue;
 		if (r.type == TYPE_CNAME)
-			sound = dns_name_read(&target, &r.data, &m->all);
+			target = r.data;
 		else if (r.type == TYPE_A || r.type == TYPE_AAAA)
 			add_address(&answer, &r);
 	}
@@ -278,6 +278,7 @@ static bool class_is_known(uint16_t class)
 // False: cut, or not a question.
 static bool read_question(struct message *m, struct question *ret)
 {
+	ret->at = m->c;
 	if (!dns_name_read(&ret->name, &m->c, &m->all))
 		return false;
 	ret->id = m->id;

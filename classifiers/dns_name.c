@@ -6,89 +6,84 @@ enum {
 	WIRE_MAX = 255, // octets of a name, lengths and the root's included
 };
 
-static bool append(struct dns_name *name, uint8_t octet)
+// Where the next octet of a name is, and the beginning of the part that it stands in.
+struct place {
+	struct cursor at;
+	const uint8_t *part;
+};
+
+// The next label of a name, or an empty one at its root. Pointers run strictly backwards, before
+// the part of the name in which they stand, so that no chain of them is endless. False: no name.
+static bool next_label(struct place *p, const struct cursor *message, struct cursor *ret_label)
 {
-	if (name->len == sizeof(name->text))
-		return false;
-	name->text[name->len++] = octet;
-	return true;
+	uint8_t len = cursor_u8(&p->at);
+
+	while ((len & LABEL_TYPE) == LABEL_TYPE) {
+		size_t offset = (size_t)(len & ~LABEL_TYPE) << 8 | cursor_u8(&p->at);
+		if (p->at.bad || message == NULL || offset >= (size_t)(p->part - message->at))
+			return false;
+		p->part = message->at + offset;
+		p->at = cursor_of(p->part, message->left - offset);
+		len = cursor_u8(&p->at);
+	}
+	*ret_label = cursor_sub(&p->at, len & ~LABEL_TYPE);
+	return (len & LABEL_TYPE) == 0 && !p->at.bad;
 }
 
-static bool append_label(struct dns_name *name, const uint8_t *label, size_t len)
+static bool append_label(struct dns_name *name, const struct cursor *label)
 {
-	if (name->len > 0 && !append(name, '.'))
-		return false;
-	for (size_t i = 0; i < len; i++) {
-		if ((label[i] == '.' || label[i] == '\\') && !append(name, '\\'))
-			return false;
-		if (!append(name, label[i]))
+	// What fits when every octet needs a backslash.
+	bool roomy = name->len + 1 + 2 * label->left <= sizeof(name->text);
+	size_t len = name->len;
+	uint8_t *text = name->text;
+
+	if (!roomy) {
+		size_t escapes = 0;
+		for (size_t i = 0; i < label->left; i++)
+			escapes += label->at[i] == '.' || label->at[i] == '\\';
+		if (len + (len > 0) + label->left + escapes > sizeof(name->text))
 			return false;
 	}
-	return true;
-}
-
-// Where a pointer leads: strictly before the part of the name in which it stands, so that no chain
-// of pointers is endless.
-static bool follow(
-	struct cursor *at, const uint8_t **ret_part, uint8_t high, const struct cursor *message)
-{
-	size_t offset = (size_t)(high & ~LABEL_TYPE) << 8 | cursor_u8(at);
-
-	if (at->bad || message == NULL || offset >= (size_t)(*ret_part - message->at))
-		return false;
-	*ret_part = message->at + offset;
-	*at = cursor_of(*ret_part, message->left - offset);
+	if (len > 0)
+		text[len++] = '.';
+	for (size_t i = 0; i < label->left; i++) {
+		if (label->at[i] == '.' || label->at[i] == '\\')
+			text[len++] = '\\';
+		text[len++] = label->at[i];
+	}
+	name->len = (uint16_t)len;
 	return true;
 }
 
 bool dns_name_read(struct dns_name *name, struct cursor *c, const struct cursor *message)
 {
-	struct cursor at = *c;
-	const uint8_t *part = at.at;
+	struct place p = {.at = *c, .part = c->at};
+	struct cursor label;
 	size_t wire_len = 0;
-	bool jumped = false;
 
+	dns_name_skip(c);
 	name->len = 0;
-	for (;;) {
-		uint8_t len = cursor_u8(&at);
-		if ((len & LABEL_TYPE) == LABEL_TYPE) {
-			bool first = !jumped;
-			struct cursor behind = at;
-			cursor_skip(&behind, 1);
-			if (first)
-				*c = behind;
-			jumped = true;
-			if (!follow(&at, &part, len, message))
-				return false;
-			continue;
-		}
-		const uint8_t *label = cursor_take(&at, len & ~LABEL_TYPE);
-		if (!jumped)
-			*c = at;
-		wire_len += (size_t)len + 1;
-		if ((len & LABEL_TYPE) != 0 || at.bad || wire_len > WIRE_MAX)
+	do {
+		if (!next_label(&p, message, &label))
 			return false;
-		if (len == 0)
-			return name->len > 0 || append(name, '.');
-		if (!append_label(name, label, len))
+		wire_len += label.left + 1;
+		if (wire_len > WIRE_MAX || (label.left > 0 && !append_label(name, &label)))
 			return false;
-	}
+	} while (label.left > 0);
+	if (name->len == 0)
+		name->text[name->len++] = '.';
+	return true;
 }
 
 void dns_name_skip(struct cursor *c)
 {
-	// A name without a pointer is at most 127 labels and the root.
-	for (int labels = 0; labels <= WIRE_MAX / 2; labels++) {
+	// A name without a pointer is at most 127 labels and the root; an unknown type ends it.
+	for (int labels = 0; labels <= WIRE_MAX / 2 && !c->bad; labels++) {
 		uint8_t len = cursor_u8(c);
-		if ((len & LABEL_TYPE) == LABEL_TYPE) {
-			cursor_skip(c, 1);
+		cursor_skip(c, (len & LABEL_TYPE) == LABEL_TYPE ? 1 : len & ~LABEL_TYPE);
+		if (len == 0 || (len & LABEL_TYPE) != 0)
 			return;
-		}
-		if (len == 0)
-			return;
-		cursor_skip(c, len);
 	}
-	c->bad = true;
 }
 
 static uint8_t lower(uint8_t octet)
@@ -104,5 +99,23 @@ bool dns_name_equal(const uint8_t *a, size_t a_len, const uint8_t *b, size_t b_l
 		if (lower(a[i]) != lower(b[i]))
 			return false;
 	}
+	return true;
+}
+
+bool dns_name_same(const struct cursor *message, const struct cursor *a, const struct cursor *b)
+{
+	struct place p = {.at = *a, .part = a->at}, q = {.at = *b, .part = b->at};
+	struct cursor one, two;
+	size_t wire_len = 0;
+
+	do {
+		if (!next_label(&p, message, &one) || !next_label(&q, message, &two))
+			return false;
+		if (one.at == two.at)
+			return true; // both pointed here: so is all that follows
+		wire_len += one.left + 1;
+		if (wire_len > WIRE_MAX || !dns_name_equal(one.at, one.left, two.at, two.left))
+			return false;
+	} while (one.left > 0);
 	return true;
 }

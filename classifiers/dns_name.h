@@ -27,3 +27,7 @@ void dns_name_skip(struct cursor *c);
 
 // Compares as resolvers do: ASCII letters without case (RFC 4343 section 3).
 bool dns_name_equal(const uint8_t *a, size_t a_len, const uint8_t *b, size_t b_len);
+
+// Whether the names at `a` and `b`, which lie inside `message`, are one. False where either is
+// none.
+bool dns_name_same(const struct cursor *message, const struct cursor *a, const struct cursor *b);

@@ -426,6 +426,10 @@ static enum classify_next http_inspect(void *, void *state, const struct packet 
 
 	if (len == 0)
 		return CLASSIFY_MORE;
+	// No head begins so: most of what is no HTTP ends here.
+	if (flow->phase == PHASE_NONE && (payload[0] < 'A' || payload[0] > 'Z') &&
+		payload[0] != '\r' && payload[0] != '\n')
+		return judge_miss(flow, view, payload, len);
 	if (!flow->status && read_status(payload, len) != 0) {
 		unsigned status = final_status(c);
 		if (status == 0)
