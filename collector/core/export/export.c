@@ -325,8 +325,11 @@ bool export_drain(struct export *export, uint64_t timeout_ns)
 	// What this thread sealed; it seals nothing while it waits here.
 	uint32_t sealed =
 		atomic_load_explicit(&export->done.batches->sealed.head, memory_order_relaxed);
-	uint64_t by_ns = steady_ns() + timeout_ns;
+	uint64_t by_ns;
 
+	// A file's drain has no deadline: UINT64_MAX.
+	if (__builtin_add_overflow(steady_ns(), timeout_ns, &by_ns))
+		by_ns = UINT64_MAX;
 	wake(export);
 	while (atomic_load_explicit(&export->done.batches_done, memory_order_acquire) != sealed) {
 		if (steady_ns() >= by_ns)

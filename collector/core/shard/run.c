@@ -43,6 +43,7 @@ struct run {
 
 	uint64_t started_ns; // steady clock
 	uint64_t housekeeping_ns, health_ns, progress_ns;
+	uint64_t stop_ns; // when the source ends, once a signal came; 0: none came
 };
 
 static uint64_t steady_ns(void)
@@ -279,6 +280,8 @@ static int run_open(struct run *r)
 // Accepts a half-made one.
 static void run_close(struct run *r)
 {
+	if (r->export != NULL)
+		export_stop(r->export, 0); // its thread, where the start failed after it
 	export_free(r->export);
 	summary_free(r->summary);
 	ledger_free(r->ledger);
@@ -390,6 +393,19 @@ static void housekeeping(struct run *r, bool terminal)
 		progress(r, now_ns);
 }
 
+// A signal ends the source; a live one when the kernel, which hands packets over after `poll` at
+// the latest, has been asked for those that came before the signal. A second signal waits for
+// nothing.
+static void stop_source(struct run *r)
+{
+	uint64_t now_ns = steady_ns();
+
+	if (r->stop_ns == 0)
+		r->stop_ns = now_ns + (r->live ? MIN(2 * r->settings->poll, NS_PER_S) : 0);
+	if (now_ns >= r->stop_ns || process_stop > 1)
+		shard_stop(r->shard);
+}
+
 // Turns shard and ledger until the source ends, or a signal ends it, and all flows have been
 // written.
 static void turn(struct run *r)
@@ -399,7 +415,7 @@ static void turn(struct run *r)
 
 	do {
 		if (process_stop)
-			shard_stop(r->shard);
+			stop_source(r);
 		count = shard_step(r->shard);
 		ledger_step(r->ledger);
 		housekeeping(r, terminal);
