@@ -217,54 +217,84 @@ static int key_matches(const char *key, enum record_type type, unsigned index, b
 	return field_has_ends(field) && strcmp(key, field->name) == 0 ? special : -1;
 }
 
-// Applies one rule where it is exactly so special; returns how many fields it speaks of.
-static unsigned apply(struct policy *policy, const struct setting_item *item, int special,
-	const char *file, struct problems *problems)
-{
-	unsigned found = 0;
+// One rule on its way through the fields that it speaks of.
+struct rule_walk {
+	struct policy *policy;
+	const struct setting_item *item;
+	struct problems *problems;
+	const char *file;
+	int special; // apply it where it is exactly so special
+	unsigned found; // fields it speaks of
+	bool refused;
+};
 
+// Tells the first field that the rule does not fit.
+static void check_target(
+	struct rule_walk *walk, enum record_type type, unsigned index, bool local, int)
+{
+	const struct setting_item *item = walk->item;
+	char path[FIELD_PATH_SIZE];
+	struct policy_rule rule;
+	const char *wrong = rule_parse(item->value, &record_schema(type)->fields[index], &rule);
+
+	walk->found++;
+	if (wrong == NULL || walk->refused)
+		return;
+	walk->refused = true;
+	policy_field_path(type, index, local, path);
+	problems_add(walk->problems, walk->file, item->line,
+		"privacy.fields: %s: \"%s\" does not fit %s; allowed: %s", item->key, item->value,
+		path, wrong);
+}
+
+static void apply_target(
+	struct rule_walk *walk, enum record_type type, unsigned index, bool local, int special)
+{
+	struct policy_rule rule;
+
+	if (special != walk->special ||
+		rule_parse(walk->item->value, &record_schema(type)->fields[index], &rule) != NULL)
+		return;
+	rule.line = walk->item->line;
+	walk->policy->rules[type][index][local] = rule;
+}
+
+static void walk_targets(struct rule_walk *walk,
+	void (*visit)(
+		struct rule_walk *, enum record_type, unsigned index, bool local, int special))
+{
 	for (enum record_type type = RECORD_FLOW; type < RECORD_TYPE_COUNT; type++) {
 		const struct record_schema *schema = record_schema(type);
 		for (unsigned i = 0; i < 2 * schema->count; i++) {
-			const struct field_info *field = &schema->fields[i / 2];
-			bool local = i % 2 != 0;
-			if (field->type == TYPE_LIST || field->type == TYPE_MESSAGE)
+			unsigned kind = schema->fields[i / 2].type;
+			if (kind == TYPE_LIST || kind == TYPE_MESSAGE)
 				continue;
-			int matches = key_matches(item->key, type, i / 2, local);
-			if (matches < 0)
-				continue;
-			found++;
-			if (matches != special)
-				continue;
-			struct policy_rule rule;
-			const char *wrong = rule_parse(item->value, field, &rule);
-			if (wrong != NULL) {
-				char path[FIELD_PATH_SIZE];
-				policy_field_path(type, i / 2, local, path);
-				problems_add(problems, file, item->line,
-					"privacy.fields: %s: \"%s\" does not fit %s; allowed: %s",
-					item->key, item->value, path, wrong);
-				return found;
-			}
-			rule.line = item->line;
-			policy->rules[type][i / 2][local] = rule;
+			int special = key_matches(walk->item->key, type, i / 2, i % 2 != 0);
+			if (special >= 0)
+				visit(walk, type, i / 2, i % 2 != 0, special);
 		}
 	}
-	return found;
 }
 
 void rules_apply(struct policy *policy, const struct settings *settings, struct problems *problems)
 {
-	for (int special = 0; special <= SPECIAL_MAX; special++) {
+	struct rule_walk walk = {.policy = policy, .problems = problems, .file = settings->path};
+
+	for (size_t i = 0; i < settings->rules.count; i++) {
+		walk.item = &settings->rules.items[i];
+		walk.found = 0;
+		walk.refused = false;
+		walk_targets(&walk, check_target);
+		if (walk.found == 0)
+			problems_add(problems, walk.file, walk.item->line,
+				"privacy.fields: no record has a field \"%s\"; weir explain lists "
+				"them",
+				walk.item->key);
+	}
+	for (walk.special = 0; walk.special <= SPECIAL_MAX; walk.special++) {
 		for (size_t i = 0; i < settings->rules.count; i++) {
-			const struct setting_item *item = &settings->rules.items[i];
-			unsigned found = apply(policy, item, special, settings->path, problems);
-			if (found == 0 && special == 0)
-				problems_add(problems, settings->path, item->line,
-					"privacy.fields: no record has a field \"%s\"; weir "
-					"explain "
-					"lists them",
-					item->key);
+			walk.item = &settings->rules.items[i];
+			walk_targets(&walk, apply_target);
 		}
 	}
 }

@@ -16,13 +16,13 @@ static const uint8_t wires[FIELD_TYPE_COUNT] = {
 
 struct read_row read_row_of(enum record_type type, const uint8_t *row, size_t len)
 {
-	return (struct read_row){record_schema(type), -1, row, row + len};
+	return (struct read_row){record_schema(type), -1, 0, row, row + len};
 }
 
 struct read_row read_row_in(const struct read_row *row, const struct read_value *value)
 {
-	return (struct read_row){
-		row->schema, (int)value->index, value->bytes, value->bytes + value->len};
+	return (struct read_row){row->schema, (int)value->index, value->index + 1, value->bytes,
+		value->bytes + value->len};
 }
 
 static bool read_varint(const uint8_t **at, const uint8_t *end, uint64_t *ret)
@@ -71,19 +71,32 @@ static bool read_payload(struct read_row *row, unsigned wire, struct read_value 
 	}
 }
 
-static const struct field_info *find_field(
-	const struct record_schema *schema, int parent, uint64_t id, unsigned *ret_index)
+// The field of this id among those from `from` to before `to`; sub-fields stand together, behind
+// their parent.
+static bool search(
+	const struct read_row *row, uint64_t id, unsigned from, unsigned to, unsigned *ret_index)
 {
-	for (unsigned i = (unsigned)(parent + 1); i < schema->count; i++) {
-		const struct field_info *field = &schema->fields[i];
-		if (parent >= 0 && field->parent != parent)
-			break; // sub-fields stand together, behind their parent
-		if (field->parent == parent && field->id == id) {
+	for (unsigned i = from; i < to; i++) {
+		const struct field_info *field = &row->schema->fields[i];
+		if (field->parent != row->parent && row->parent >= 0)
+			return false;
+		if (field->parent == row->parent && field->id == id) {
 			*ret_index = i;
-			return field;
+			return true;
 		}
 	}
-	return NULL;
+	return false;
+}
+
+// Rows are written in the order of the table: the next field is nearly always just ahead.
+static const struct field_info *find_field(struct read_row *row, uint64_t id, unsigned *ret_index)
+{
+	if (!search(row, id, row->next, row->schema->count, ret_index) &&
+		!search(row, id, (unsigned)(row->parent + 1), row->next, ret_index))
+		return NULL;
+	// A list's next entry is the same field again.
+	row->next = *ret_index;
+	return &row->schema->fields[*ret_index];
 }
 
 // Whether the octets of a value are what its type says.
@@ -129,7 +142,7 @@ int read_row_next(struct read_row *row, struct read_value *ret)
 		unsigned wire = tag & 7;
 		if (!read_payload(row, wire, &value))
 			return -EBADMSG;
-		value.field = find_field(row->schema, row->parent, tag >> 3, &value.index);
+		value.field = find_field(row, tag >> 3, &value.index);
 		if (value.field == NULL)
 			continue;
 		if (wires[value.field->type] != wire || !is_sound(&value))

@@ -24,6 +24,7 @@ struct read_value {
 struct read_row {
 	const struct record_schema *schema;
 	int parent; // index of the list or message that is read, or -1
+	unsigned next; // where in the table the next field is looked for first
 	const uint8_t *at, *end;
 };
 

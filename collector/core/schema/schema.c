@@ -35,10 +35,12 @@
 		.elsewhere = other, \
 		.note = text, \
 	},
-// By the text of the last two columns.
+// By the text of the last two columns, which is that of NO_DATA or NO_TEXT or another.
+#define TEXT_OF(...) #__VA_ARGS__
+#define TEXT(...) TEXT_OF(__VA_ARGS__)
 #define HAS_DATA(...) \
-	(__builtin_strcmp(#__VA_ARGS__, "false, 0") != 0 && \
-		__builtin_strcmp(#__VA_ARGS__, "false, no_text") != 0)
+	(__builtin_strcmp(TEXT(__VA_ARGS__), TEXT(NO_DATA)) != 0 && \
+		__builtin_strcmp(TEXT(__VA_ARGS__), TEXT(NO_TEXT)) != 0)
 
 #define X(R, name, message) \
 	static const struct field_info name##_fields[] = {R##_FIELDS(FIELD, SUB_FIELD)}; \
