@@ -18,7 +18,7 @@ static const uint8_t client_mac[6] = {0x02, 0x5e, 0xca, 0xfe, 0xf0, 0x0d};
 static const uint8_t server_mac[6] = {0x00, 0x1b, 0x63, 0xbe, 0xad, 0x01};
 static const uint8_t client_key[16] = "client-key-0123";
 
-void rows_settings(
+void sample_settings(
 	struct settings *settings, enum setting_profile profile, const char *const *rules)
 {
 	*settings = (struct settings){
@@ -43,7 +43,7 @@ void rows_settings(
 	}
 }
 
-void rows_settings_fini(struct settings *settings)
+void sample_settings_fini(struct settings *settings)
 {
 	for (size_t i = 0; i < settings->rules.count; i++) {
 		free(settings->rules.items[i].key);
@@ -58,7 +58,7 @@ static void put_finding(struct findings_view *view, enum finding kind, const cha
 	view->len[kind] = (uint16_t)strlen(words);
 }
 
-static void fill_flow(struct rows *r)
+static void fill_flow(struct sample *r)
 {
 	r->segment = (struct segment_event){
 		.event = {.vlan = 12},
@@ -137,7 +137,7 @@ static void fill_flow(struct rows *r)
 	};
 }
 
-static void fill_client(struct rows *r)
+static void fill_client(struct sample *r)
 {
 	r->addresses[0] = (struct client_address){
 		.ip_version = 4, .source = ADDRESS_DHCP, .from_ns = 17, .to_ns = 18};
@@ -186,7 +186,7 @@ static void fill_client(struct rows *r)
 	};
 }
 
-static void fill_health(struct rows *r)
+static void fill_health(struct sample *r)
 {
 	for (unsigned i = 0; i < COUNTER_COUNT; i++)
 		r->counters[i] = 1000 + i;
@@ -220,53 +220,54 @@ static void fill_health(struct rows *r)
 	};
 }
 
-void rows_init(struct rows *rows, enum setting_profile profile, const char *const *rules, bool json)
+void sample_init(
+	struct sample *sample, enum setting_profile profile, const char *const *rules, bool json)
 {
 	struct problems problems = {0};
 	bool random_key;
 
-	memset(rows, 0, sizeof(*rows));
-	rows_settings(&rows->settings, profile, rules);
-	if (policy_new(&rows->policy, &rows->settings, &problems, &random_key) < 0)
+	memset(sample, 0, sizeof(*sample));
+	sample_settings(&sample->settings, profile, rules);
+	if (policy_new(&sample->policy, &sample->settings, &problems, &random_key) < 0)
 		problems_print(&problems, stderr);
 	assert_int_equal(problems.count, 0);
 	problems_fini(&problems);
-	rows->taxonomy.protocol[0] = "Unknown";
-	rows->taxonomy.protocol[1] = "TLS";
-	rows->taxonomy.protocol[2] = "YouTube";
-	rows->taxonomy.category[1] = "Media";
-	rows->identity = (struct record_identity){
+	sample->taxonomy.protocol[0] = "Unknown";
+	sample->taxonomy.protocol[1] = "TLS";
+	sample->taxonomy.protocol[2] = "YouTube";
+	sample->taxonomy.category[1] = "Media";
+	sample->identity = (struct record_identity){
 		.collector_id = "collector-id-00",
 		.boot_id = UINT64_C(0xb007000000000001),
 		.tenant = "acme",
 		.site = "attic",
 		.run_start_ns = UINT64_C(1750000000123456789),
-		.retention_ns = rows->settings.retention,
+		.retention_ns = sample->settings.retention,
 	};
-	fill_flow(rows);
-	fill_client(rows);
-	fill_health(rows);
-	assert_int_equal(batch_pool_init(&rows->batches, BATCHES, BATCH_BYTES), 0);
-	assert_int_equal(record_new(&rows->record, rows->policy, &rows->taxonomy, &rows->identity,
-				 &rows->batches, json, false),
+	fill_flow(sample);
+	fill_client(sample);
+	fill_health(sample);
+	assert_int_equal(batch_pool_init(&sample->batches, BATCHES, BATCH_BYTES), 0);
+	assert_int_equal(record_new(&sample->record, sample->policy, &sample->taxonomy,
+				 &sample->identity, &sample->batches, json, false),
 		0);
 }
 
-void rows_fini(struct rows *rows)
+void sample_fini(struct sample *sample)
 {
-	record_free(rows->record);
-	batch_pool_fini(&rows->batches);
-	policy_free(rows->policy);
-	rows_settings_fini(&rows->settings);
+	record_free(sample->record);
+	batch_pool_fini(&sample->batches);
+	policy_free(sample->policy);
+	sample_settings_fini(&sample->settings);
 }
 
-struct batch *rows_sealed(struct rows *rows)
+struct batch *sample_sealed(struct sample *sample)
 {
-	record_seal(rows->record, 1, 0, true);
-	return batch_pool_next(&rows->batches);
+	record_seal(sample->record, 1, 0, true);
+	return batch_pool_next(&sample->batches);
 }
 
-const char *rows_json(const struct batch *batch, uint32_t row)
+const char *sample_json(const struct batch *batch, uint32_t row)
 {
 	static char text[64 << 10];
 	struct read_text out = {.bytes = text, .capacity = sizeof(text)};

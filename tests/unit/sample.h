@@ -4,7 +4,7 @@
 #include "core/record/record.h"
 #include "core/settings/settings.h"
 
-struct rows {
+struct sample {
 	struct settings settings;
 	struct policy *policy;
 	struct taxonomy taxonomy;
@@ -26,17 +26,17 @@ struct rows {
 };
 
 // `rules`: "field=value" each, ended by NULL. Fails the test when the policy is refused.
-void rows_init(
-	struct rows *rows, enum setting_profile profile, const char *const *rules, bool json);
-void rows_fini(struct rows *rows);
+void sample_init(
+	struct sample *sample, enum setting_profile profile, const char *const *rules, bool json);
+void sample_fini(struct sample *sample);
 
 // Settings as a policy needs them, and what to free of them.
-void rows_settings(
+void sample_settings(
 	struct settings *settings, enum setting_profile profile, const char *const *rules);
-void rows_settings_fini(struct settings *settings);
+void sample_settings_fini(struct settings *settings);
 
 // The only row of the only sealed batch of a type; its batch must be given back.
-struct batch *rows_sealed(struct rows *rows);
+struct batch *sample_sealed(struct sample *sample);
 
 // The last row of a batch as JSON, in a static buffer.
-const char *rows_json(const struct batch *batch, uint32_t row);
+const char *sample_json(const struct batch *batch, uint32_t row);

@@ -20,13 +20,13 @@ static struct policy *make(enum setting_profile profile, const char *const *rule
 	struct policy *policy = NULL;
 	bool random_key;
 
-	rows_settings(&settings, profile, rules);
+	sample_settings(&settings, profile, rules);
 	int err = policy_new(&policy, &settings, &problems, &random_key);
 	problems_print(&problems, stderr);
 	assert_int_equal(err, 0);
 	assert_int_equal(problems.count, 0);
 	problems_fini(&problems);
-	rows_settings_fini(&settings);
+	sample_settings_fini(&settings);
 	return policy;
 }
 
@@ -53,9 +53,9 @@ static const char *refused_rules(const char *const *rules)
 {
 	struct settings settings;
 
-	rows_settings(&settings, PROFILE_STANDARD, rules);
+	sample_settings(&settings, PROFILE_STANDARD, rules);
 	const char *text = refused(&settings);
-	rows_settings_fini(&settings);
+	sample_settings_fini(&settings);
 	return text;
 }
 
@@ -228,7 +228,7 @@ static void test_excluded(void **)
 	struct policy *policy = NULL;
 	bool random_key;
 
-	rows_settings(&settings, PROFILE_STANDARD, NULL);
+	sample_settings(&settings, PROFILE_STANDARD, NULL);
 	settings.exclude_macs = (struct setting_list){macs, 1};
 	settings.exclude_subnets = (struct setting_list){subnets, 3};
 	assert_int_equal(policy_new(&policy, &settings, &problems, &random_key), 0);
@@ -324,7 +324,7 @@ static void test_random_key(void **)
 	uint8_t key[16], other[16];
 	bool random_key = false;
 
-	rows_settings(&settings, PROFILE_STANDARD, NULL);
+	sample_settings(&settings, PROFILE_STANDARD, NULL);
 	settings.seed = 0;
 	assert_int_equal(policy_new(&a, &settings, &problems, &random_key), 0);
 	assert_true(random_key);
@@ -370,7 +370,7 @@ static void test_explain(void **)
 	size_t len;
 	FILE *out = open_memstream(&text, &len);
 
-	rows_settings(&settings, PROFILE_STANDARD, rules);
+	sample_settings(&settings, PROFILE_STANDARD, rules);
 	settings.exclude_macs = (struct setting_list){macs, 1};
 	policy_explain(policy, &settings, out);
 	fclose(out);
@@ -401,7 +401,7 @@ static void test_explain(void **)
 	assert_null(strstr(text, "flow.server_name "));
 	free(text);
 	policy_free(policy);
-	rows_settings_fini(&settings);
+	sample_settings_fini(&settings);
 }
 
 int main(void)

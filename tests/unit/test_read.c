@@ -151,9 +151,9 @@ static void test_bad(void **)
 // A whole row, cut at every length and with every octet changed: an answer, and no harm.
 static void test_damage(void **)
 {
-	struct rows r;
+	struct sample r;
 
-	rows_init(&r, PROFILE_FULL, NULL, false);
+	sample_init(&r, PROFILE_FULL, NULL, false);
 	record_flow(r.record, &r.flow);
 	record_client(r.record, &r.client);
 	record_health(r.record, &r.health);
@@ -179,18 +179,18 @@ static void test_damage(void **)
 		}
 		free(copy);
 	}
-	rows_fini(&r);
+	sample_fini(&r);
 }
 
 static void test_capacity(void **)
 {
-	struct rows r;
+	struct sample r;
 	char small[4096];
 
-	rows_init(&r, PROFILE_FULL, NULL, false);
+	sample_init(&r, PROFILE_FULL, NULL, false);
 	record_flow(r.record, &r.flow);
-	struct batch *batch = rows_sealed(&r);
-	size_t whole = strlen(rows_json(batch, 0));
+	struct batch *batch = sample_sealed(&r);
+	size_t whole = strlen(sample_json(batch, 0));
 	const uint8_t *bytes = batch->bytes, *row;
 	size_t left = batch->size, len;
 	assert_int_equal(read_delimited(&bytes, &left, &row, &len), 1);
@@ -202,7 +202,7 @@ static void test_capacity(void **)
 		assert_int_equal(small[capacity], 'x');
 		assert_true(out.size <= capacity);
 	}
-	rows_fini(&r);
+	sample_fini(&r);
 }
 
 static void test_delimited(void **)
@@ -229,13 +229,13 @@ static void test_delimited(void **)
 // Field by field, as the summary of a run reads them.
 static void test_values(void **)
 {
-	struct rows r;
+	struct sample r;
 	struct read_value value, entry;
 	unsigned names = 0;
 
-	rows_init(&r, PROFILE_FULL, NULL, false);
+	sample_init(&r, PROFILE_FULL, NULL, false);
 	record_client(r.record, &r.client);
-	struct batch *batch = rows_sealed(&r);
+	struct batch *batch = sample_sealed(&r);
 	const uint8_t *bytes = batch->bytes, *message;
 	size_t left = batch->size, len;
 	assert_int_equal(read_delimited(&bytes, &left, &message, &len), 1);
@@ -254,7 +254,7 @@ static void test_values(void **)
 		assert_int_equal(entry.index, CLIENT_names__source);
 	}
 	assert_int_equal(names, 2);
-	rows_fini(&r);
+	sample_fini(&r);
 }
 
 int main(void)

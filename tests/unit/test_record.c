@@ -29,13 +29,13 @@ static const char *own_fields(const char *json, const char *first)
 
 static void test_flow_full(void **)
 {
-	struct rows r;
+	struct sample r;
 
-	rows_init(&r, PROFILE_FULL, NULL, false);
+	sample_init(&r, PROFILE_FULL, NULL, false);
 	record_flow(r.record, &r.flow);
-	struct batch *batch = rows_sealed(&r);
+	struct batch *batch = sample_sealed(&r);
 	assert_non_null(batch);
-	const char *json = rows_json(batch, 0);
+	const char *json = sample_json(batch, 0);
 	char fingerprint[17], head[512];
 	snprintf(fingerprint, sizeof(fingerprint), "%016llx",
 		(unsigned long long)policy_fingerprint(r.policy));
@@ -70,17 +70,17 @@ static void test_flow_full(void **)
 		"\"zero_window_up\":5,\"zero_window_down\":6,\"gap_bytes_up\":900,"
 		"\"gap_bytes_down\":1000,\"quic_version\":1,"
 		"\"visibility\":[\"mid_flow\",\"loss_in_window\"]}");
-	rows_fini(&r);
+	sample_fini(&r);
 }
 
 static void test_flow_standard(void **)
 {
-	struct rows r;
+	struct sample r;
 
-	rows_init(&r, PROFILE_STANDARD, NULL, false);
+	sample_init(&r, PROFILE_STANDARD, NULL, false);
 	record_flow(r.record, &r.flow);
-	struct batch *batch = rows_sealed(&r);
-	const char *json = rows_json(batch, 0);
+	struct batch *batch = sample_sealed(&r);
+	const char *json = sample_json(batch, 0);
 	assert_non_null(strstr(json, "\"server_ip\":\"203.0.113.0\""));
 	assert_non_null(strstr(json, "\"server_name\":\"example.co.uk\""));
 	assert_non_null(strstr(json,
@@ -95,21 +95,21 @@ static void test_flow_standard(void **)
 	assert_int_equal(stats.made[RECORD_FLOW], 1);
 	// Those above that the row has (no server_mac), and server_ip, server_name, two questions.
 	assert_int_equal(stats.withheld_values[RECORD_FLOW], 11);
-	rows_fini(&r);
+	sample_fini(&r);
 }
 
 static void test_basic_is_usage_by_category(void **)
 {
-	struct rows r;
+	struct sample r;
 	struct record_stats stats;
 
-	rows_init(&r, PROFILE_BASIC, NULL, false);
+	sample_init(&r, PROFILE_BASIC, NULL, false);
 	record_flow(r.record, &r.flow);
 	record_client(r.record, &r.client);
-	assert_null(rows_sealed(&r));
+	assert_null(sample_sealed(&r));
 	record_usage(r.record, &r.usage);
-	struct batch *batch = rows_sealed(&r);
-	assert_string_equal(own_fields(rows_json(batch, 0), "\"expires_at\""),
+	struct batch *batch = sample_sealed(&r);
+	assert_string_equal(own_fields(sample_json(batch, 0), "\"expires_at\""),
 		"\"expires_at\":\"2024-02-12T22:20:00.000000000Z\","
 		"\"window_start\":\"2023-11-14T22:15:00.000000000Z\",\"window_s\":300,"
 		"\"category\":\"Media\",\"bytes_up\":1,\"bytes_down\":2,\"packets_up\":3,"
@@ -122,17 +122,17 @@ static void test_basic_is_usage_by_category(void **)
 	assert_int_equal(stats.withheld_rows[RECORD_FLOW], 1);
 	assert_int_equal(stats.withheld_rows[RECORD_CLIENT], 1);
 	assert_int_equal(stats.made[RECORD_FLOW], 0);
-	rows_fini(&r);
+	sample_fini(&r);
 }
 
 static void test_client(void **)
 {
-	struct rows r;
+	struct sample r;
 
-	rows_init(&r, PROFILE_FULL, NULL, false);
+	sample_init(&r, PROFILE_FULL, NULL, false);
 	record_client(r.record, &r.client);
-	struct batch *batch = rows_sealed(&r);
-	assert_string_equal(own_fields(rows_json(batch, 0), "\"client_key\""),
+	struct batch *batch = sample_sealed(&r);
+	assert_string_equal(own_fields(sample_json(batch, 0), "\"client_key\""),
 		"\"client_key\":\"636c69656e742d6b65792d3031323300\","
 		"\"first_seen\":\"2023-11-14T22:13:21.234567890Z\","
 		"\"last_seen\":\"2023-11-15T00:43:21.234567890Z\",\"mac\":\"02:5e:ca:fe:f0:0d\","
@@ -151,12 +151,12 @@ static void test_client(void **)
 	assert_int_equal(row->key_len, 5 + 32);
 	assert_memory_equal(batch->bytes + row->key_offset, "acme/636c69656e742d6b65792d3031323300",
 		row->key_len);
-	rows_fini(&r);
+	sample_fini(&r);
 
-	rows_init(&r, PROFILE_STANDARD, NULL, false);
+	sample_init(&r, PROFILE_STANDARD, NULL, false);
 	record_client(r.record, &r.client);
-	batch = rows_sealed(&r);
-	assert_string_equal(own_fields(rows_json(batch, 0), "\"expires_at\""),
+	batch = sample_sealed(&r);
+	assert_string_equal(own_fields(sample_json(batch, 0), "\"expires_at\""),
 		"\"expires_at\":\"2024-02-13T00:00:00.000000000Z\","
 		"\"client_key\":\"636c69656e742d6b65792d3031323300\","
 		"\"first_seen\":\"2023-11-14T22:00:00.000000000Z\","
@@ -164,31 +164,31 @@ static void test_client(void **)
 		"\"mac_random\":true,\"vlan\":12}");
 	// What the policy makes of last_seen must not be told by the message's time.
 	assert_int_equal(batch->rows[0].time_ns, UINT64_C(1700006400000000000));
-	rows_fini(&r);
+	sample_fini(&r);
 }
 
 static void test_usage(void **)
 {
-	struct rows r;
+	struct sample r;
 
-	rows_init(&r, PROFILE_STANDARD, NULL, false);
+	sample_init(&r, PROFILE_STANDARD, NULL, false);
 	record_usage(r.record, &r.usage);
 	r.usage.key = NULL;
 	r.usage.total = true;
 	record_usage(r.record, &r.usage);
-	struct batch *batch = rows_sealed(&r);
+	struct batch *batch = sample_sealed(&r);
 	assert_int_equal(batch->count, 2);
-	assert_non_null(strstr(rows_json(batch, 0),
+	assert_non_null(strstr(sample_json(batch, 0),
 		"\"client_key\":\"636c69656e742d6b65792d3031323300\",\"application\":\"YouTube\","
 		"\"category\":\"Media\",\"bytes_up\":1,"));
 	assert_int_equal(batch->rows[0].key_len, 32);
 	assert_memory_equal(
 		batch->bytes + batch->rows[0].key_offset, "636c69656e742d6b65792d3031323300", 32);
 	// The site total has neither client nor application nor category.
-	assert_non_null(strstr(rows_json(batch, 1), "\"sequence\":1,"));
-	assert_non_null(strstr(rows_json(batch, 1), "\"window_s\":300,\"bytes_up\":1,"));
+	assert_non_null(strstr(sample_json(batch, 1), "\"sequence\":1,"));
+	assert_non_null(strstr(sample_json(batch, 1), "\"window_s\":300,\"bytes_up\":1,"));
 	assert_int_equal(batch->rows[1].key_len, 0);
-	rows_fini(&r);
+	sample_fini(&r);
 }
 
 static void test_health(void **)
@@ -218,9 +218,9 @@ static void test_health(void **)
 		"\"memory\":[{\"pool\":\"flows\",\"used\":5,\"size\":6}],"
 		"\"visibility\":{\"one_way_ratio\":0.25},\"clock_step_ns\":-5}",
 	};
-	struct rows r;
+	struct sample r;
 
-	rows_init(&r, PROFILE_STANDARD, NULL, false);
+	sample_init(&r, PROFILE_STANDARD, NULL, false);
 	record_flow(r.record, &r.flow);
 	record_client(r.record, &r.client);
 	record_health(r.record, &r.health);
@@ -230,25 +230,25 @@ static void test_health(void **)
 		batch_pool_done(&r.batches, batch);
 	assert_non_null(batch);
 	for (size_t i = 0; i < ARRAY_COUNT(parts); i++)
-		if (strstr(rows_json(batch, 0), parts[i]) == NULL)
-			fail_msg("no %s in %s", parts[i], rows_json(batch, 0));
+		if (strstr(sample_json(batch, 0), parts[i]) == NULL)
+			fail_msg("no %s in %s", parts[i], sample_json(batch, 0));
 	assert_memory_equal(batch->bytes + batch->rows[0].key_offset,
 		"636f6c6c6563746f722d69642d303000", batch->rows[0].key_len);
 
 	// Only the last row tells how many packets ended in flows.
 	r.health.last = false;
 	record_health(r.record, &r.health);
-	batch = rows_sealed(&r);
-	assert_null(strstr(rows_json(batch, 0), "packets_in_flows"));
-	rows_fini(&r);
+	batch = sample_sealed(&r);
+	assert_null(strstr(sample_json(batch, 0), "packets_in_flows"));
+	sample_fini(&r);
 }
 
 // What is not known is absent, and not zero.
 static void test_absent(void **)
 {
-	struct rows r;
+	struct sample r;
 
-	rows_init(&r, PROFILE_FULL, NULL, false);
+	sample_init(&r, PROFILE_FULL, NULL, false);
 	r.segment = (struct segment_event){
 		.ip_version = 6,
 		.ip_proto = 58,
@@ -265,14 +265,14 @@ static void test_absent(void **)
 		.segment = &r.segment, .client = {.ip = ip}, .server = {.ip = ip}};
 	r.taxonomy = (struct taxonomy){0};
 	record_flow(r.record, &r.flow);
-	struct batch *batch = rows_sealed(&r);
-	assert_string_equal(own_fields(rows_json(batch, 0), "\"server_ip\""),
+	struct batch *batch = sample_sealed(&r);
+	assert_string_equal(own_fields(sample_json(batch, 0), "\"server_ip\""),
 		"\"server_ip\":\"2001:db8::1\",\"bytes_up\":0,\"bytes_down\":0,\"packets_up\":1,"
 		"\"packets_down\":0,\"flow_id\":\"4e63a20ce9262b8e\",\"segment\":0,"
 		"\"client_ip\":\"2001:db8::1\",\"ip_protocol\":58,"
 		"\"icmp\":{\"type\":128,\"code\":0},\"dscp_up\":0,\"payload_up\":0,"
 		"\"payload_down\":0,\"visibility\":[]}");
-	rows_fini(&r);
+	sample_fini(&r);
 }
 
 // The client may be the segment's second end; a local server has a key and, like a local client,
@@ -280,9 +280,9 @@ static void test_absent(void **)
 static void test_ends(void **)
 {
 	static const uint8_t key[16] = "the server's key";
-	struct rows r;
+	struct sample r;
 
-	rows_init(&r, PROFILE_STANDARD, NULL, false);
+	sample_init(&r, PROFILE_STANDARD, NULL, false);
 	r.flow.client_end = 1;
 	r.flow.server.local = true;
 	r.flow.server.key = key;
@@ -291,29 +291,29 @@ static void test_ends(void **)
 	r.flow.client.local = r.flow.server.local = false;
 	r.flow.direction = DIRECTION_TRANSIT;
 	record_flow(r.record, &r.flow);
-	struct batch *batch = rows_sealed(&r);
-	const char *json = rows_json(batch, 0);
+	struct batch *batch = sample_sealed(&r);
+	const char *json = sample_json(batch, 0);
 	assert_non_null(strstr(json, "\"bytes_up\":140000,\"bytes_down\":1300,\"packets_up\":12"));
 	assert_non_null(strstr(json, "\"server_key\":\"746865207365727665722773206b6579\""));
 	assert_null(strstr(json, "server_ip"));
 	assert_null(strstr(json, "client_ip"));
 	assert_memory_equal(batch->rows[0].client_key[1], key, 16);
-	json = rows_json(batch, 1);
+	json = sample_json(batch, 1);
 	assert_non_null(strstr(json, "\"client_ip\":\"192.168.77.0\""));
 	assert_non_null(strstr(json, "\"server_ip\":\"203.0.113.0\""));
 	assert_null(strstr(json, "_key\":\""));
 	assert_int_equal(batch->rows[1].key_len, 0);
-	rows_fini(&r);
+	sample_fini(&r);
 }
 
-static const char *name_of(struct rows *r, const char *name)
+static const char *name_of(struct sample *r, const char *name)
 {
 	static char found[8192];
 	r->flow.server_name = (const uint8_t *)name;
 	r->flow.server_name_len = (uint16_t)strlen(name);
 	record_flow(r->record, &r->flow);
-	struct batch *batch = rows_sealed(r);
-	const char *at = strstr(rows_json(batch, 0), "\"server_name\":\"");
+	struct batch *batch = sample_sealed(r);
+	const char *at = strstr(sample_json(batch, 0), "\"server_name\":\"");
 	batch_pool_done(&r->batches, batch);
 	if (at == NULL)
 		return "";
@@ -327,9 +327,9 @@ static void test_literals(void **)
 {
 	static const char *const keep[] = {"server_ip=keep", NULL};
 	static const char *const drop[] = {"server_ip=drop", NULL};
-	struct rows r;
+	struct sample r;
 
-	rows_init(&r, PROFILE_STANDARD, NULL, false);
+	sample_init(&r, PROFILE_STANDARD, NULL, false);
 	assert_string_equal(name_of(&r, "203.0.113.99"), "203.0.113.0");
 	assert_string_equal(name_of(&r, "203.0.113.99:8080"), "203.0.113.0");
 	assert_string_equal(name_of(&r, "[2001:db8:1:2:3::4]:443"), "2001:db8:1::");
@@ -339,25 +339,25 @@ static void test_literals(void **)
 	r.flow.server.local = true;
 	assert_string_equal(name_of(&r, "203.0.113.99"), "");
 	assert_string_equal(name_of(&r, "WWW.example.com."), "example.com");
-	rows_fini(&r);
+	sample_fini(&r);
 
-	rows_init(&r, PROFILE_STANDARD, keep, false);
+	sample_init(&r, PROFILE_STANDARD, keep, false);
 	assert_string_equal(name_of(&r, "203.0.113.99"), "203.0.113.99");
 	assert_string_equal(name_of(&r, "192.168.1.1"), "192.168.1.1");
-	rows_fini(&r);
+	sample_fini(&r);
 
-	rows_init(&r, PROFILE_STANDARD, drop, false);
+	sample_init(&r, PROFILE_STANDARD, drop, false);
 	assert_string_equal(name_of(&r, "203.0.113.99"), "");
-	rows_fini(&r);
+	sample_fini(&r);
 }
 
 // Names as sent: anything that is not UTF-8, and backslashes, so that they can be told apart.
 static void test_escapes(void **)
 {
-	struct rows r;
+	struct sample r;
 	char longer[TEXT_MAX + 51];
 
-	rows_init(&r, PROFILE_FULL, NULL, false);
+	sample_init(&r, PROFILE_FULL, NULL, false);
 	assert_string_equal(name_of(&r, "caf\xc3\xa9.example"), "caf\xc3\xa9.example");
 	assert_string_equal(name_of(&r, "caf\xe9.example"), "caf\\\\xe9.example");
 	assert_string_equal(name_of(&r, "12345678\\x41"), "12345678\\\\\\\\x41");
@@ -365,7 +365,7 @@ static void test_escapes(void **)
 	memset(longer, 'a', sizeof(longer) - 1);
 	longer[sizeof(longer) - 1] = '\0';
 	assert_int_equal(strlen(name_of(&r, longer)), TEXT_MAX);
-	rows_fini(&r);
+	sample_fini(&r);
 }
 
 static void test_transforms(void **)
@@ -374,12 +374,12 @@ static void test_transforms(void **)
 		"client_ip=truncate: 20/40", "bytes_down=bucket: 1000", "rtt_server_us=bucket: 1ms",
 		"server_name=pseudonym", "client_key=pseudonym", "start=bucket: 1m", "end=drop",
 		NULL};
-	struct rows r;
+	struct sample r;
 
-	rows_init(&r, PROFILE_FULL, rules, false);
+	sample_init(&r, PROFILE_FULL, rules, false);
 	record_flow(r.record, &r.flow);
-	struct batch *batch = rows_sealed(&r);
-	const char *json = rows_json(batch, 0);
+	struct batch *batch = sample_sealed(&r);
+	const char *json = sample_json(batch, 0);
 	assert_non_null(strstr(json, "\"client_mac\":\"02:5e:ca:00:00:00\""));
 	assert_non_null(strstr(json, "\"client_ip\":\"192.168.64.0\""));
 	assert_non_null(strstr(json, "\"bytes_down\":140000,"));
@@ -406,69 +406,69 @@ static void test_transforms(void **)
 	for (unsigned i = 0; i < 16; i++)
 		sprintf(hex + strlen(hex), "%02x", made[i]);
 	assert_memory_equal(batch->bytes + batch->rows[0].key_offset, hex, 32);
-	rows_fini(&r);
+	sample_fini(&r);
 }
 
 static void test_offline_times(void **)
 {
-	struct rows r;
+	struct sample r;
 
-	rows_init(&r, PROFILE_STANDARD, NULL, false);
+	sample_init(&r, PROFILE_STANDARD, NULL, false);
 	struct record_identity offline = r.identity;
 	offline.offline = true;
 	record_free(r.record);
 	assert_int_equal(
 		record_new(&r.record, r.policy, &r.taxonomy, &offline, &r.batches, false, true), 0);
 	record_flow(r.record, &r.flow);
-	struct batch *batch = rows_sealed(&r);
+	struct batch *batch = sample_sealed(&r);
 	assert_int_equal(batch->rows[0].time_ns, offline.run_start_ns);
 	assert_non_null(
-		strstr(rows_json(batch, 0), "\"expires_at\":\"2025-09-13T15:06:40.000000000Z\""));
-	rows_fini(&r);
+		strstr(sample_json(batch, 0), "\"expires_at\":\"2025-09-13T15:06:40.000000000Z\""));
+	sample_fini(&r);
 }
 
 static void test_excluded(void **)
 {
 	static const uint8_t mac[1][6] = {{0x02, 0x5e, 0xca, 0xfe, 0xf0, 0x0d}};
 	static const struct excluded_subnet subnet = {{203, 0, 113}, 24, false};
-	struct rows r;
+	struct sample r;
 	struct record_stats stats;
 
-	rows_init(&r, PROFILE_FULL, NULL, false);
+	sample_init(&r, PROFILE_FULL, NULL, false);
 	r.policy->excluded = (struct excluded){.macs = mac, .mac_count = 1};
 	record_flow(r.record, &r.flow);
 	record_client(r.record, &r.client);
 	r.policy->excluded = (struct excluded){.subnets = &subnet, .subnet_count = 1};
 	record_flow(r.record, &r.flow); // a remote end counts as well
 	record_client(r.record, &r.client);
-	struct batch *batch = rows_sealed(&r);
+	struct batch *batch = sample_sealed(&r);
 	assert_int_equal(batch->type, RECORD_CLIENT);
 	assert_int_equal(batch->count, 1);
-	assert_null(rows_sealed(&r));
+	assert_null(sample_sealed(&r));
 	record_stats(r.record, &stats);
 	assert_int_equal(stats.withheld_rows[RECORD_FLOW], 2);
 	assert_int_equal(stats.withheld_rows[RECORD_CLIENT], 1);
 	record_health(r.record, &r.health);
-	batch = rows_sealed(&r);
-	assert_non_null(strstr(rows_json(batch, 0),
+	batch = sample_sealed(&r);
+	assert_non_null(strstr(sample_json(batch, 0),
 		"{\"rule\":\"flow\",\"reason\":\"excluded\",\"rows\":2,\"values\":0}"));
 	// Without a MAC, by any of its addresses.
 	static const struct excluded_subnet link_local = {{0xfe, 0x80}, 10, true};
 	r.policy->excluded = (struct excluded){.subnets = &link_local, .subnet_count = 1};
 	r.client.mac = NULL;
 	record_client(r.record, &r.client);
-	assert_null(rows_sealed(&r));
+	assert_null(sample_sealed(&r));
 	r.policy->excluded = (struct excluded){0};
-	rows_fini(&r);
+	sample_fini(&r);
 }
 
 // A policy that says nothing lets nothing out.
 static void test_zero_withholds(void **)
 {
 	static struct policy zero;
-	struct rows r;
+	struct sample r;
 
-	rows_init(&r, PROFILE_FULL, NULL, false);
+	sample_init(&r, PROFILE_FULL, NULL, false);
 	record_free(r.record);
 	assert_int_equal(
 		record_new(&r.record, &zero, &r.taxonomy, &r.identity, &r.batches, false, false),
@@ -477,7 +477,7 @@ static void test_zero_withholds(void **)
 	record_client(r.record, &r.client);
 	record_usage(r.record, &r.usage);
 	record_health(r.record, &r.health);
-	assert_null(rows_sealed(&r));
+	assert_null(sample_sealed(&r));
 
 	// One rule more: one field more, and nothing else, not even the common ones.
 	zero.rules[RECORD_FLOW][FLOW_bytes_up][0].action = POLICY_KEEP;
@@ -488,37 +488,37 @@ static void test_zero_withholds(void **)
 		record_new(&r.record, &zero, &r.taxonomy, &r.identity, &r.batches, false, false),
 		0);
 	record_flow(r.record, &r.flow);
-	struct batch *batch = rows_sealed(&r);
-	assert_string_equal(rows_json(batch, 0), "{\"record\":\"flow\",\"bytes_up\":1300}");
+	struct batch *batch = sample_sealed(&r);
+	assert_string_equal(sample_json(batch, 0), "{\"record\":\"flow\",\"bytes_up\":1300}");
 	assert_int_equal(batch->rows[0].key_len, 0);
-	rows_fini(&r);
+	sample_fini(&r);
 }
 
 static void test_tombstone(void **)
 {
-	struct rows r;
+	struct sample r;
 
-	rows_init(&r, PROFILE_STANDARD, NULL, false);
+	sample_init(&r, PROFILE_STANDARD, NULL, false);
 	r.client.tombstone = true;
 	record_client(r.record, &r.client);
 	r.client.tombstone = false;
 	record_client(r.record, &r.client);
-	struct batch *batch = rows_sealed(&r);
+	struct batch *batch = sample_sealed(&r);
 	assert_int_equal(batch->count, 2);
 	assert_int_equal(batch->rows[0].len, 0);
 	assert_int_equal(batch->rows[0].key_len, 5 + 32);
-	assert_non_null(strstr(rows_json(batch, 1), "\"sequence\":0,"));
-	rows_fini(&r);
+	assert_non_null(strstr(sample_json(batch, 1), "\"sequence\":0,"));
+	sample_fini(&r);
 }
 
 // Rows stand one after the other from the batch's beginning, keys at its end.
 static void test_batches(void **)
 {
-	struct rows r;
+	struct sample r;
 	uint64_t rows = 0, expected = 0;
 	char sequence[64];
 
-	rows_init(&r, PROFILE_STANDARD, NULL, false);
+	sample_init(&r, PROFILE_STANDARD, NULL, false);
 	for (unsigned i = 0; i < 600; i++)
 		record_flow(r.record, &r.flow);
 	record_seal(r.record, 1, 0, true);
@@ -532,7 +532,7 @@ static void test_batches(void **)
 			keys += batch->rows[i].key_len;
 			snprintf(sequence, sizeof(sequence), "\"sequence\":%u,",
 				(unsigned)expected++);
-			assert_non_null(strstr(rows_json(batch, i), sequence));
+			assert_non_null(strstr(sample_json(batch, i), sequence));
 		}
 		assert_int_equal(batch->size, at);
 		assert_true(batch->size + keys <= batch->capacity);
@@ -541,17 +541,17 @@ static void test_batches(void **)
 			assert_true(batch->size + keys + 1000 > batch->capacity);
 	}
 	assert_int_equal(rows, 600);
-	rows_fini(&r);
+	sample_fini(&r);
 }
 
 // When no batch is free rows are lost: flows first, then usage, then clients, health last; what
 // follows shows the gap.
 static void test_overload(void **)
 {
-	struct rows r;
+	struct sample r;
 	struct record_stats stats;
 
-	rows_init(&r, PROFILE_STANDARD, NULL, false);
+	sample_init(&r, PROFILE_STANDARD, NULL, false);
 	for (unsigned i = 0; i < 2000; i++)
 		record_flow(r.record, &r.flow);
 	record_stats(r.record, &stats);
@@ -572,17 +572,17 @@ static void test_overload(void **)
 	char sequence[64];
 	snprintf(sequence, sizeof(sequence), "\"sequence\":2000,");
 	assert_true(made < 2000);
-	assert_non_null(strstr(rows_json(rows_sealed(&r), 0), sequence));
-	rows_fini(&r);
+	assert_non_null(strstr(sample_json(sample_sealed(&r), 0), sequence));
+	sample_fini(&r);
 }
 
 static void test_too_large(void **)
 {
-	struct rows r;
+	struct sample r;
 	struct record_stats stats;
 	static uint8_t ugly[255];
 
-	rows_init(&r, PROFILE_FULL, NULL, false);
+	sample_init(&r, PROFILE_FULL, NULL, false);
 	memset(ugly, 0xff, sizeof(ugly));
 	for (unsigned i = 0; i < DNS_ENTRIES_MAX; i++)
 		r.findings.dns[i] = (struct dns_finding){.name = ugly, .name_len = 255};
@@ -599,14 +599,14 @@ static void test_too_large(void **)
 	record_free(r.record);
 	r.record = NULL;
 	batch_pool_fini(&small);
-	rows_fini(&r);
+	sample_fini(&r);
 }
 
 static void test_age(void **)
 {
-	struct rows r;
+	struct sample r;
 
-	rows_init(&r, PROFILE_STANDARD, NULL, false);
+	sample_init(&r, PROFILE_STANDARD, NULL, false);
 	record_flow(r.record, &r.flow);
 	record_seal(r.record, 1000, 500, false);
 	assert_null(batch_pool_next(&r.batches));
@@ -616,26 +616,26 @@ static void test_age(void **)
 	assert_non_null(batch_pool_next(&r.batches));
 	record_seal(r.record, 9999, 500, false);
 	assert_null(batch_pool_next(&r.batches));
-	rows_fini(&r);
+	sample_fini(&r);
 }
 
 static void test_json(void **)
 {
-	struct rows r;
+	struct sample r;
 
-	rows_init(&r, PROFILE_STANDARD, NULL, false);
+	sample_init(&r, PROFILE_STANDARD, NULL, false);
 	record_flow(r.record, &r.flow);
-	char *expected = strdup(rows_json(rows_sealed(&r), 0));
-	rows_fini(&r);
+	char *expected = strdup(sample_json(sample_sealed(&r), 0));
+	sample_fini(&r);
 
-	rows_init(&r, PROFILE_STANDARD, NULL, true);
+	sample_init(&r, PROFILE_STANDARD, NULL, true);
 	record_flow(r.record, &r.flow);
-	struct batch *batch = rows_sealed(&r);
+	struct batch *batch = sample_sealed(&r);
 	assert_int_equal(batch->rows[0].len, strlen(expected) + 1);
 	assert_memory_equal(batch->bytes, expected, strlen(expected));
 	assert_int_equal(batch->bytes[batch->size - 1], '\n');
 	free(expected);
-	rows_fini(&r);
+	sample_fini(&r);
 }
 
 int main(void)
