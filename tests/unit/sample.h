@@ -12,7 +12,6 @@ struct sample {
 	struct batch_pool batches;
 	struct record *record;
 
-	struct segment_event segment;
 	struct findings_view findings;
 	struct flow_row flow;
 	struct client_address addresses[2];
@@ -23,6 +22,7 @@ struct sample {
 	struct health_interface interface;
 	struct health_memory memory;
 	struct health_row health;
+	struct segment_event segment; // last, as its findings have no fixed size
 };
 
 // `rules`: "field=value" each, ended by NULL. Fails the test when the policy is refused.
