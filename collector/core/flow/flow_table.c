@@ -297,13 +297,36 @@ static bool flow_due(struct flow_table *t, struct flow *flow, uint64_t now_ns)
 	return false;
 }
 
+// Flows that end have not been touched for long: those of the wheel's slot from `idx` on, at most
+// `max` of them, and their buckets are got under way together. Returns how many.
+static uint32_t prefetch_ending(const struct flow_table *t, uint32_t idx, uint32_t max)
+{
+	uint32_t ending[PACKET_BATCH_MAX], count = 0;
+
+	for (max = MIN(max, (uint32_t)PACKET_BATCH_MAX); count < max && idx != POOL_NONE;
+		idx = flow_wheel_next(t->wheel, idx)) {
+		const uint8_t *flow = (const uint8_t *)flow_at(t, idx);
+		for (size_t line = 0; line < sizeof(struct flow); line += CACHE_LINE)
+			__builtin_prefetch(flow + line, 1);
+		ending[count++] = idx;
+	}
+	for (uint32_t i = 0; i < count; i++)
+		__builtin_prefetch(&t->buckets[flow_at(t, ending[i])->hash & t->bucket_mask], 1);
+	return count;
+}
+
 bool flow_table_expire(struct flow_table *t, uint64_t now_ns, uint32_t max)
 {
+	uint32_t prefetched = 0;
+
 	t->now_ns = MAX(t->now_ns, now_ns);
 	for (uint32_t found = 0; found < max;) {
 		uint32_t idx = flow_wheel_due(t->wheel, now_ns);
 		if (idx == POOL_NONE)
 			return true;
+		if (prefetched == 0)
+			prefetched = prefetch_ending(t, idx, max);
+		prefetched--;
 		struct flow *flow = flow_at(t, idx);
 		found += flow_due(t, flow, now_ns);
 		// It may be idle since long as well: linked again when its segment is out, it must
@@ -475,7 +498,12 @@ static struct flow *flow_begin(
 
 static void evict_for_batch(struct flow_table *t)
 {
-	while (t->count + PACKET_BATCH_MAX > t->settings.flows_max)
+	uint32_t room = t->settings.flows_max - PACKET_BATCH_MAX;
+
+	if (likely(t->count <= room))
+		return;
+	prefetch_ending(t, flow_wheel_first(t->wheel), t->count - room);
+	while (t->count > room)
 		evict(t);
 }
 

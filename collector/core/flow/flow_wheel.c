@@ -17,6 +17,7 @@ struct link {
 
 struct flow_wheel {
 	uint64_t tick; // the first slot, counted from the epoch, that has not passed
+	uint64_t empty_to; // no slot from `tick` on and before this one holds anything
 	uint32_t count;
 	uint32_t entries_max;
 	struct link *links; // apart from the flows: neighbours are touched, flows are not
@@ -62,6 +63,7 @@ void flow_wheel_link(struct flow_wheel *wheel, uint32_t idx, uint64_t deadline_n
 		wheel->tick = MAX(wheel->tick, now_ns >> SLOT_SHIFT);
 	tick = MAX(tick, wheel->tick);
 	tick = MIN(tick, wheel->tick + SLOTS - 1);
+	wheel->empty_to = MIN(wheel->empty_to, tick);
 	uint32_t slot = (uint32_t)tick & (SLOTS - 1);
 	uint64_t bit = UINT64_C(1) << (slot % 64);
 	struct link *link = &wheel->links[idx];
@@ -95,20 +97,24 @@ void flow_wheel_unlink(struct flow_wheel *wheel, uint32_t idx)
 	wheel->count--;
 }
 
-// The first tick from wheel->tick on, and before `end`, whose slot holds something; or `end`.
-static uint64_t next_used(const struct flow_wheel *wheel, uint64_t end)
+// The first tick from wheel->tick on, and before `end`, whose slot holds something; or `end`. What
+// was found empty is not looked at again.
+static uint64_t next_used(struct flow_wheel *wheel, uint64_t end)
 {
-	uint64_t tick = wheel->tick;
+	uint64_t tick = MAX(wheel->tick, wheel->empty_to);
 
-	end = MIN(end, tick + SLOTS);
+	end = MIN(end, wheel->tick + SLOTS);
 	while (tick < end) {
 		uint32_t slot = (uint32_t)tick & (SLOTS - 1);
 		uint64_t rest = wheel->used[slot / 64] >> (slot % 64);
-		if (rest != 0)
-			return MIN(end, tick + (unsigned)__builtin_ctzll(rest));
+		if (rest != 0) {
+			tick += (unsigned)__builtin_ctzll(rest);
+			break;
+		}
 		tick += 64 - slot % 64;
 	}
-	return end;
+	wheel->empty_to = MIN(tick, wheel->tick + SLOTS);
+	return MIN(tick, end);
 }
 
 uint32_t flow_wheel_due(struct flow_wheel *wheel, uint64_t now_ns)
@@ -134,6 +140,11 @@ uint32_t flow_wheel_first(struct flow_wheel *wheel)
 	if (wheel->count == 0)
 		return POOL_NONE;
 	return wheel->first[next_used(wheel, wheel->tick + SLOTS) & (SLOTS - 1)];
+}
+
+uint32_t flow_wheel_next(const struct flow_wheel *wheel, uint32_t idx)
+{
+	return wheel->links[idx].next;
 }
 
 uint64_t flow_wheel_clock(const struct flow_wheel *wheel)

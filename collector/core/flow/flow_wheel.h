@@ -30,5 +30,8 @@ uint32_t flow_wheel_due(struct flow_wheel *wheel, uint64_t now_ns);
 // The entry linked earliest, still linked, or POOL_NONE when the wheel is empty.
 uint32_t flow_wheel_first(struct flow_wheel *wheel);
 
+// The entry after this one in its slot, or POOL_NONE; of one just unlinked, too.
+uint32_t flow_wheel_next(const struct flow_wheel *wheel, uint32_t idx);
+
 // Every entry with a deadline before this time has been returned.
 uint64_t flow_wheel_clock(const struct flow_wheel *wheel);
