@@ -12,7 +12,7 @@
 #include <strings.h>
 
 enum {
-	SEGMENTS_MAX = 64, // a long upload comes before its response
+	SEGMENTS_MAX = 4096, // a long upload, of 6 MB, comes before its response
 	MISSES_MAX = 7, // segments that begin no head, before a flow is given up: SOCKS has six
 	MISSES_JOINED_MAX = 12, // the same for a flow joined in the middle, maybe of a body
 	LINES_MAX = 128, // header lines looked at

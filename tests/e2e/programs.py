@@ -1,0 +1,117 @@
+"""Running weir, and a network of its own to run it in."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+HOUSE = os.path.join(HERE, "../lan/house.pcap")
+NOBODY = 65534
+
+# What two runs with one seed may differ in.
+CLOCK_FIELDS = {
+    "": ("expires_at", "time", "uptime_s", "version", "cpu", "memory"),
+    "policy": ("loaded_at",),
+}
+
+
+class Done:
+    """What a run left: status, standard output and error as bytes, seconds."""
+
+    def __init__(self, status, out, err, seconds):
+        self.status, self.out, self.err, self.seconds = status, out, err, seconds
+        self.said = err.decode(errors="replace")
+
+    def rows(self, record=None):
+        rows = [json.loads(line) for line in self.out.splitlines()]
+        return [row for row in rows if record in (None, row["record"])]
+
+    def health(self):
+        return self.rows("health")[-1]
+
+
+def run(weir, *words, stdin=subprocess.DEVNULL, cwd=None, timeout=60):
+    began = time.monotonic()
+    given = {"input": stdin} if isinstance(stdin, bytes) else {"stdin": stdin}
+    done = subprocess.run([weir, *map(str, words)], capture_output=True, cwd=cwd, timeout=timeout,
+                          check=False, **given)
+    return Done(done.returncode, done.stdout, done.stderr, time.monotonic() - began)
+
+
+def masked(out):
+    """JSON lines without what the clock, the version and the machine say."""
+    lines = []
+    for line in out.splitlines():
+        row = json.loads(line)
+        for parent, names in CLOCK_FIELDS.items():
+            if row["record"] != "health":
+                names = ("expires_at",) if parent == "" else ()
+            for name in names:
+                inner = row.get(parent, {}) if parent else row
+                if name in inner:
+                    inner[name] = "masked"
+        lines.append(json.dumps(row, separators=(",", ":"), ensure_ascii=False))
+    return lines
+
+
+def unaccounted(health):
+    """Packets seen less those in flows, consumed, and dropped by a name: always 0."""
+    return (health["packets"] - health["packets_in_flows"] - health.get("packets_consumed", 0)
+            - sum(d["packets"] for d in health.get("drops", [])))
+
+
+class Network:
+    """A network namespace with two interfaces, `near` and `far`, wired to one another. Nothing is
+    sent there but what a test sends: no ARP, no IPv6."""
+
+    def __init__(self):
+        self.holder = subprocess.Popen(["unshare", "--net", "cat"], stdin=subprocess.PIPE,
+                                       stdout=subprocess.DEVNULL)
+        self._wait_apart()
+        for words in ("sysctl -qw net.ipv6.conf.all.disable_ipv6=1",
+                      "sysctl -qw net.ipv6.conf.default.disable_ipv6=1",
+                      "ip link add near arp off type veth peer name far arp off",
+                      "ip link set lo up", "ip link set near up", "ip link set far up"):
+            self.call(*words.split())
+
+    def _wait_apart(self):
+        own = os.readlink("/proc/self/ns/net")
+        while os.readlink(f"/proc/{self.holder.pid}/ns/net") == own:
+            time.sleep(0.01)
+
+    def enter(self):
+        return ["nsenter", f"--net=/proc/{self.holder.pid}/ns/net", "--"]
+
+    def call(self, *words):
+        subprocess.run([*self.enter(), *words], check=True)
+
+    def start(self, *words, **pipes):
+        return subprocess.Popen([*self.enter(), *map(str, words)], stdin=subprocess.DEVNULL,
+                                **pipes)
+
+    def send(self, frames, times=1):
+        """Sends frames from `far`; `near` receives them."""
+        data = b"".join(len(f).to_bytes(2, "big") + f for f in frames)
+        subprocess.run([*self.enter(), sys.executable, os.path.join(HERE, "send.py"), "far",
+                        str(times)], input=data, check=True)
+
+    def close(self):
+        self.holder.stdin.close()
+        self.holder.wait()
+
+
+def namespaces():
+    """Whether this machine gives us network namespaces with veth pairs."""
+    return subprocess.run(["unshare", "--net", "ip", "link", "add", "type", "veth"],
+                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                          check=False).returncode == 0
+
+
+def wait_until(what, seconds, true):
+    end = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > end:
+            raise TimeoutError(f"waited {seconds} s for {what}")
+        time.sleep(0.02)

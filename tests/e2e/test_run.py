@@ -1,0 +1,499 @@
+#!/usr/bin/env python3
+"""What an operator and his scripts rely on: exit statuses, messages, what stands on which output,
+signals, privileges. Called with the path of weir; the live half needs root and namespaces."""
+
+import json
+import os
+import pty
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+import frames as f
+import programs
+from programs import HOUSE, NOBODY, Network, run, unaccounted, wait_until
+
+WEIR = None
+FULL = ("--profile", "full", "--format", "json", "-o", "-")
+NEAR, FAR = "02:00:5e:10:00:01", "02:00:5e:10:00:02"
+
+
+def datagrams(count, payload=b"x" * 20):
+    """UDP packets of one flow from a local client to a server, a millisecond apart."""
+    packet = f.ethernet(NEAR, FAR, 0x0800, f.ipv4("192.168.1.10", "198.51.100.7", f.UDP, f.udp(
+        "192.168.1.10", 40000, "198.51.100.7", 9999, payload)))
+    return [(1_700_000_000_000_000_000 + i * 1_000_000, packet) for i in range(count)]
+
+
+class Scratch(unittest.TestCase):
+    """Each test has a directory of its own that nobody else may read; weir may write in `out`."""
+
+    def setUp(self):
+        self.dir = tempfile.mkdtemp(prefix="weir-e2e-")
+        self.addCleanup(shutil.rmtree, self.dir, True)
+        os.chmod(self.dir, 0o755)
+
+    def path(self, name, content=None):
+        path = os.path.join(self.dir, name)
+        if content is not None:
+            with open(path, "wb") as file:
+                file.write(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    def weir(self, *words, **more):
+        return run(WEIR, *words, cwd=self.dir, **more)
+
+    def refused(self, done, *sentences):
+        """Ended with 2 before it wrote a row, and said each sentence."""
+        self.assertEqual(done.status, 2, done.said)
+        self.assertEqual(done.out, b"")
+        for sentence in sentences:
+            self.assertIn(sentence, done.said)
+
+
+class Reading(Scratch):
+    def test_whole_file(self):
+        done = self.weir("run", "-r", HOUSE, *FULL)
+        self.assertEqual(done.status, 0, done.said)
+        self.assertEqual(unaccounted(done.health()), 0)
+        self.assertEqual(json.loads(done.out.splitlines()[-1])["record"], "health")
+        self.assertIn("packets: 4972", done.said)
+
+    def test_only_rows_on_standard_output(self):
+        done = self.weir("run", "-r", HOUSE, *FULL, "--set", "log_level=info")
+        for line in done.out.splitlines():
+            self.assertTrue(line.startswith(b'{"record":"'), line)
+        self.assertTrue(done.out.endswith(b"}\n"))
+
+    def test_standard_input(self):
+        with open(HOUSE, "rb") as file:
+            piped = self.weir("run", "-r", "-", *FULL, "--seed", "1", stdin=file)
+        named = self.weir("run", "-r", HOUSE, *FULL, "--seed", "1")
+        self.assertEqual((piped.status, named.status), (0, 0), piped.said)
+        self.assertEqual(programs.masked(piped.out), programs.masked(named.out))
+
+    def test_same_seed_same_rows(self):
+        first, second = (self.weir("run", "-r", HOUSE, *FULL, "--seed", "7") for _ in range(2))
+        self.assertEqual(programs.masked(first.out), programs.masked(second.out))
+
+    def test_without_seed_other_keys(self):
+        keys = [{row["client_key"] for row in self.weir("run", "-r", HOUSE, *FULL).rows("client")}
+                for _ in range(2)]
+        self.assertTrue(keys[0])
+        self.assertFalse(keys[0] & keys[1])
+
+    def test_rows_number_without_gaps(self):
+        done = self.weir("run", "-r", HOUSE, *FULL)
+        for record in ("flow", "client", "usage", "health"):
+            numbers = sorted(row["sequence"] for row in done.rows(record))
+            self.assertEqual(numbers, list(range(len(numbers))), record)
+
+    def test_json_is_valid_without_a_zone_for_doubt(self):
+        """Strict JSON: no NaN, no key twice."""
+        def once(pairs):
+            self.assertEqual(len(pairs), len(dict(pairs)), pairs)
+            return dict(pairs)
+
+        for line in self.weir("run", "-r", HOUSE, *FULL).out.splitlines():
+            json.loads(line, object_pairs_hook=once, parse_constant=self.fail)
+
+    def test_cut_file(self):
+        with open(HOUSE, "rb") as file:
+            whole = file.read()
+        done = self.weir("run", "-r", self.path("cut.pcap", whole[:1_000_001]), *FULL)
+        self.assertEqual(done.status, 1, done.said)
+        health = done.health()
+        self.assertGreater(health["packets"], 500)
+        self.assertEqual(unaccounted(health), 0)
+        self.assertIn("cut.pcap", done.said)
+        self.assertRegex(done.said, rf"after packet {health['packets']}\b|"
+                                    rf"packet {health['packets'] + 1}\b|"
+                                    rf"\b{health['packets']} packets")
+
+    def test_damaged_file(self):
+        packets = datagrams(10)
+        damaged = f.pcap(packets) + b"\xff" * 16 + f.pcap(packets)[24:]
+        done = self.weir("run", "-r", self.path("damaged.pcap", damaged), *FULL)
+        self.assertEqual(done.status, 1, done.said)
+        self.assertEqual(done.health()["packets"], 10)
+        self.assertEqual(sum(r["packets_up"] for r in done.rows("flow")), 10)
+        self.assertIn("damaged.pcap", done.said)
+
+    def test_segments_of_a_damaged_file(self):
+        cut = self.path("cut.pcap", f.pcap(datagrams(10))[:-3])
+        done = self.weir("run", "-r", cut, "-o", "out", "--profile", "full")
+        self.assertEqual(done.status, 1, done.said)
+        read = self.weir("read", "out")
+        self.assertEqual(read.status, 0, read.said)
+        self.assertEqual(read.health()["packets"], 9)
+
+    def test_no_packet_at_all(self):
+        done = self.weir("run", "-r", self.path("empty.pcap", f.pcap([])), *FULL)
+        self.assertEqual(done.status, 0, done.said)
+        self.assertEqual([row["record"] for row in done.rows()], ["health"])
+
+    def test_refused_sources(self):
+        self.refused(self.weir("run", "-r", self.path("no.pcap"), *FULL), "no.pcap", "No such file")
+        self.refused(self.weir("run", "-r", self.path("text.pcap", "no capture\n" * 9), *FULL),
+                     "text.pcap")
+        self.refused(self.weir("run", "-r", self.path("void.pcap", ""), *FULL), "void.pcap")
+        self.refused(self.weir("run", "-r", self.dir, *FULL), self.dir)
+        self.refused(self.weir("run", *FULL), "-r FILE", "-i INTERFACE")
+        self.refused(self.weir("run", "-r", HOUSE, "-i", "lo", *FULL), "-r and -i")
+
+    def test_filter(self):
+        done = self.weir("run", "-r", HOUSE, *FULL, "--filter", "udp port 53")
+        self.assertEqual({row.get("server_port") for row in done.rows("flow")}, {53})
+        self.refused(self.weir("run", "-r", HOUSE, *FULL, "--filter", "udp prot 53"), "filter")
+
+
+class Settings(Scratch):
+    WRONG = """tenant: home
+capture:
+  snaplen: 12
+  fitler: udp
+flow:
+  max: many
+privacy:
+  profile: secret
+  fields:
+    server_nam: keep
+    client_mac: domain
+  exclude:
+    mac: [02-00-00, "02:00:5e:10:00:01"]
+"""
+    SAID = {3: "12", 4: "fitler", 6: "many", 8: "secret", 10: "server_nam", 11: "client_mac",
+            13: "02-00-00"}
+
+    def test_all_that_is_wrong_is_said_with_its_line(self):
+        path = self.path("wrong.yaml", self.WRONG)
+        for done in (self.weir("check", "-c", path),
+                     self.weir("run", "-c", path, "-r", HOUSE, *FULL),
+                     self.weir("explain", "-c", path)):
+            self.refused(done)
+            said = {}
+            for line in done.said.splitlines():
+                found = re.fullmatch(rf"weir: {re.escape(path)}:(\d+): (.*)", line)
+                self.assertTrue(found, line)
+                said[int(found[1])] = found[2]
+            self.assertEqual(sorted(said), sorted(self.SAID))
+            for line, word in self.SAID.items():
+                self.assertIn(word, said[line])
+                self.assertRegex(said[line], "allowed|it takes|lists them")
+
+    def test_right_settings(self):
+        done = self.weir("check", "-c", self.path("weir.yaml", "tenant: home\n"))
+        self.assertEqual((done.status, done.err), (0, b""))
+
+    def test_printed_settings_are_right(self):
+        done = self.weir("check", "-c", self.path("all.yaml", self.weir("settings").out))
+        self.assertEqual(done.status, 0, done.said)
+
+    def test_command_line_overrides(self):
+        path = self.path("weir.yaml", "site: attic\nprivacy:\n  profile: basic\n")
+        done = self.weir("run", "-r", HOUSE, "--set", "site=cellar", "-c", path, *FULL)
+        self.assertEqual(done.status, 0, done.said)
+        self.assertEqual({row["site"] for row in done.rows()}, {"cellar"})
+        self.assertTrue(done.rows("flow"))
+
+    def test_unknown_words(self):
+        self.refused(self.weir("run", "--sede", "1"), "--sede")
+        self.refused(self.weir("run", "-x"), "-x")
+        self.refused(self.weir("run", "-r"), "-r")
+        self.refused(self.weir("run", "-r", HOUSE, "house"), '"house"')
+        self.refused(self.weir("run", "-r", HOUSE, "--set", "flow.mxa=9"), "flow.mxa")
+        self.refused(self.weir("run", "-r", HOUSE, "--seed", "x"), "--seed")
+        self.refused(self.weir("rnu"), "usage")
+        self.refused(self.weir())
+        self.refused(self.weir("schema", "xml"), "proto, json or markdown")
+
+    def test_help(self):
+        for words in (["--help"], ["help"], ["run", "--help"]):
+            done = self.weir(*words)
+            self.assertEqual((done.status, done.err), (0, b""), words)
+            self.assertIn(b"weir" if words[0] != "run" else b"--profile", done.out)
+
+    def test_explain_names_the_line(self):
+        path = self.path("weir.yaml", "privacy:\n  profile: standard\n  fields:\n"
+                                      "    flow.user_agent: keep\n    client_ip.remote: drop\n")
+        done = self.weir("explain", "-c", path, "--set", "privacy.exclude.mac=02:00:5e:10:00:01")
+        self.assertEqual(done.status, 0, done.said)
+        text = done.out.decode()
+        self.assertRegex(text, rf"flow\.user_agent +keep +link +{re.escape(path)}:4\n")
+        self.assertRegex(text, rf"flow\.client_ip\.remote +drop +person +{re.escape(path)}:5\n")
+        self.assertRegex(text, r"flow\.client_ip\.local +drop +person +profile standard\n")
+        self.assertRegex(text, r"02:00:5e:10:00:01 +by the command line\n")
+
+    def test_explained_is_what_leaves(self):
+        """A field that explain calls dropped stands in no row."""
+        for profile in ("basic", "standard"):
+            dropped = re.findall(r"^  (\w+)\.(\w+)(?:\.(\w+))? +drop ", self.weir(
+                "explain", "--profile", profile).out.decode(), re.M)
+            kinds = set(re.findall(r"^(\w+) records$", self.weir(
+                "explain", "--profile", profile).out.decode(), re.M))
+            self.assertGreater(len(dropped), 5)
+            done = self.weir("run", "-r", HOUSE, "--format", "json", "-o", "-", "--profile", profile)
+            self.assertLessEqual({row["record"] for row in done.rows()}, kinds)
+            for record, field, inner in dropped:
+                for row in done.rows(record):
+                    if not inner:
+                        self.assertNotIn(field, row)
+                    elif inner not in ("local", "remote"):
+                        for entry in row.get(field, []):
+                            self.assertNotIn(inner, entry)
+
+    def test_key_file(self):
+        key = self.path("key", os.urandom(32))
+        words = ("run", "-r", HOUSE, *FULL, "--set", f"privacy.key_file={key}")
+        os.chmod(key, 0o644)
+        self.refused(self.weir(*words), "key")
+        os.chmod(key, 0o600)
+        first, second = self.weir(*words), self.weir(*words)
+        self.assertEqual(first.status, 0, first.said)
+        self.assertNotIn("for this run only", first.said)
+        keys = [{row["client_key"] for row in done.rows("client")} for done in (first, second)]
+        self.assertEqual(keys[0], keys[1])
+        self.refused(self.weir(*words, "--seed", "1"), "--seed")
+        self.assertIn("for this run only", self.weir("run", "-r", HOUSE, *FULL).said)
+
+
+class Segments(Scratch):
+    def test_directory_that_cannot_be_written(self):
+        self.refused(self.weir("run", "-r", HOUSE, "-o", "/proc/weir"), "/proc/weir")
+        self.refused(self.weir("run", "-r", HOUSE, "-o", self.path("file", "")), "file")
+        if os.geteuid() == 0:  # weir writes as nobody
+            os.mkdir(self.path("roots"), 0o700)
+            self.refused(self.weir("run", "-r", HOUSE, "-o", "roots"), "roots")
+
+    def test_segments_hold_what_json_says(self):
+        words = ("run", "-r", HOUSE, "--profile", "full", "--seed", "3")
+        direct = self.weir(*words, "--format", "json", "-o", "-")
+        written = self.weir(*words, "-o", "out")
+        self.assertEqual(written.status, 0, written.said)
+        self.assertIn("weir read out", written.out.decode())
+        read = self.weir("read", "out")
+        self.assertEqual(read.status, 0, read.said)
+        by_type = [sorted(line for line in programs.masked(done.out) if '"health"' not in line)
+                   for done in (direct, read)]
+        self.assertEqual(*by_type)
+
+    def test_a_reader_that_goes_away(self):
+        """weir run -o - | head -1: ends, and the status says that rows were lost."""
+        with subprocess.Popen([WEIR, "run", "-r", HOUSE, *FULL], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, cwd=self.dir) as process:
+            process.stdout.read(10)
+            process.stdout.close()
+            process.stdout = None
+            _, said = process.communicate(timeout=30)
+            self.assertNotIn(process.returncode, (0, -signal.SIGSEGV, -signal.SIGABRT), said)
+
+    def test_full_disk(self):
+        if not os.path.exists("/dev/full"):
+            self.skipTest("no /dev/full")
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run([WEIR, "run", "-r", HOUSE, *FULL], stdout=full, cwd=self.dir,
+                                  stderr=subprocess.PIPE, timeout=60, check=False)
+        self.assertEqual(done.returncode, 3, done.stderr)
+        self.assertIn(b"lost", done.stderr)
+
+
+class Live(Scratch):
+    """On an interface of a network namespace of our own."""
+
+    @classmethod
+    def setUpClass(cls):
+        if os.geteuid() != 0 or not programs.namespaces():
+            raise unittest.SkipTest("needs root and network namespaces")
+
+    def setUp(self):
+        super().setUp()
+        self.net = Network()
+        self.addCleanup(self.net.close)
+        os.mkdir(self.path("out"))
+        os.chown(self.path("out"), NOBODY, NOBODY)
+
+    def start(self, *words, **pipes):
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **pipes}
+        before = self.sockets()
+        process = self.net.start(WEIR, "run", "-i", "near", "--set",
+                                 "state_dir=" + self.path("state"), *words, cwd=self.dir, **pipes)
+        self.addCleanup(self.end, process)
+        wait_until("weir to listen and to become nobody", 20, lambda: process.poll() is not None or (
+            self.sockets() > before and self.uid(process) == NOBODY))
+        self.assertIsNone(process.poll())
+        return process
+
+    @staticmethod
+    def end(process):
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+    def sockets(self):
+        """Packet sockets that receive, in this namespace."""
+        with open(f"/proc/{self.net.holder.pid}/net/packet", encoding="ascii") as file:
+            return sum(line.split()[5] == "1" for line in file.readlines()[1:])
+
+    @staticmethod
+    def status(process, key):
+        with open(f"/proc/{process.pid}/status", encoding="ascii") as file:
+            return next(line.split()[1:] for line in file if line.startswith(key + ":"))
+
+    def uid(self, process):
+        return int(self.status(process, "Uid")[0])
+
+    def stop(self, process, number):
+        """Ends it by a signal: its rows, what it said, seconds."""
+        began = time.monotonic()
+        process.send_signal(number)
+        out, err = process.communicate(timeout=30)
+        return programs.Done(process.returncode, out or b"", err or b"",
+                             time.monotonic() - began)
+
+    def test_signals(self):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with self.subTest(number.name):
+                process = self.start(*FULL)
+                self.net.send([packet for _, packet in datagrams(500)])
+                done = self.stop(process, number)
+                self.assertEqual(done.status, 0, done.said)
+                self.assertLess(done.seconds, 3)
+                health = json.loads(done.out.splitlines()[-1])
+                self.assertEqual(health["record"], "health")
+                self.assertEqual(health["packets"] + health["interfaces"][0]["dropped_kernel"], 500)
+                self.assertEqual(unaccounted(health), 0)
+                self.assertEqual(sum(r["packets_up"] for r in done.rows("flow")), health["packets"])
+                self.assertEqual(health["interfaces"][0]["name"], "near")
+
+    def test_privileges_and_dumps(self):
+        process = self.start(*FULL)
+        self.assertEqual(self.status(process, "Uid"), [str(NOBODY)] * 4)
+        self.assertEqual(set(self.status(process, "Gid")), {str(NOBODY)})
+        self.assertNotIn("0", self.status(process, "Groups"))
+        for key in ("CapPrm", "CapEff", "CapAmb"):
+            self.assertEqual(int(self.status(process, key)[0], 16), 0, key)
+        self.assertEqual(self.status(process, "NoNewPrivs"), ["1"])
+        with open(f"/proc/{process.pid}/limits", encoding="ascii") as file:
+            self.assertRegex(file.read(), r"Max core file size +0 +0 ")
+        # The files of a process that may not be dumped belong to root, whoever it runs as.
+        self.assertEqual(os.stat(f"/proc/{process.pid}/environ").st_uid, 0)
+        self.assertEqual(self.stop(process, signal.SIGTERM).status, 0)
+
+    def test_unknown_user(self):
+        done = run("nsenter", *self.net.enter()[1:], WEIR, "run", "-i", "near", *FULL, "--set",
+                   "user=no-such-user", "--set", "state_dir=" + self.path("state"))
+        self.refused(done, "no-such-user")
+
+    def test_interfaces_that_cannot_be_heard(self):
+        enter = self.net.enter()
+        state = ("--set", "state_dir=" + self.path("state"))
+        self.refused(run(enter[0], *enter[1:], WEIR, "run", "-i", "nowhere", *FULL, *state),
+                     "nowhere")
+        self.net.call("ip", "link", "set", "near", "down")
+        self.refused(run(enter[0], *enter[1:], WEIR, "run", "-i", "near", *FULL, *state), "near",
+                     "down")
+
+    def test_interface_that_goes_away(self):
+        process = self.start(*FULL)
+        self.net.send([packet for _, packet in datagrams(50)])
+        time.sleep(0.5)  # the kernel hands packets over every capture.poll
+        self.net.call("ip", "link", "delete", "near")
+        out, err = process.communicate(timeout=20)
+        done = programs.Done(process.returncode, out, err, 0)
+        self.assertEqual(done.status, 1, done.said)
+        self.assertIn("near", done.said)
+        self.assertEqual(done.health()["packets"], 50)
+
+    def test_kernel_drops_are_told(self):
+        process = self.start(*FULL, "--set", "capture.buffer=1MiB")
+        process.send_signal(signal.SIGSTOP)
+        frames = [packet for _, packet in datagrams(1, b"y" * 1200)]
+        self.net.send(frames, 20000)
+        process.send_signal(signal.SIGCONT)
+        done = self.stop(process, signal.SIGTERM)
+        health = done.health()
+        dropped = health["interfaces"][0]["dropped_kernel"]
+        self.assertGreater(dropped, 10000)
+        self.assertEqual(health["packets"] + dropped, 20000)
+
+    def test_filter(self):
+        process = self.start(*FULL, "--filter", "udp port 9999")
+        other = f.ethernet(NEAR, FAR, 0x0800, f.ipv4("192.168.1.10", "198.51.100.7", f.UDP, f.udp(
+            "192.168.1.10", 40000, "198.51.100.7", 53, b"")))
+        self.net.send([datagrams(1)[0][1], other], 20)
+        self.assertEqual(self.stop(process, signal.SIGTERM).health()["packets"], 20)
+
+    def test_own_export_is_not_collected(self):
+        """What goes between this host and its brokers' ports is left out, and nothing else."""
+        self.net.call("ip", "address", "add", "10.9.0.1/24", "dev", "near")
+
+        def segment(source, sport, target, dport):
+            return f.ethernet(NEAR, FAR, 0x0800, f.ipv4(source, target, f.TCP, f.tcp(
+                source, sport, target, dport, 1, 1, f.ACK)))
+
+        own = [segment("10.9.0.1", 50000, "10.9.0.2", 9093), segment("10.9.0.2", 9093, "10.9.0.1",
+                                                                    50000)]
+        others = [segment("10.9.0.7", 50000, "10.9.0.2", 9093), segment("10.9.0.1", 50000,
+                                                                       "10.9.0.2", 443)]
+        terminal, end = pty.openpty()
+        process = self.start("--exporter", "kafka", "--set", "kafka.brokers=10.9.0.2:9093", "--set",
+                             "export.shutdown_timeout=100ms", stdout=end)
+        os.close(end)
+        self.net.send(own, 30)
+        self.net.send(others, 10)
+        done = self.stop(process, signal.SIGTERM)
+        summary = os.read(terminal, 65536).decode()
+        os.close(terminal)
+        self.assertRegex(summary, r"(?m)^packets: 20 ", done.said)
+        self.assertEqual(done.status, 3, done.said)  # there is no broker
+        self.assertIn("lost", done.said)
+
+    def open_segment(self):
+        names = [name for name in os.listdir(self.path("out")) if name.endswith(".open")]
+        return self.path("out/" + names[0]) if names else None
+
+    def start_writing(self):
+        """A run with rows in its open segment: flows of the past are due when time goes on."""
+        process = self.start("-o", "out", "--profile", "full", "--set", "flow.idle_udp=1s", "--set",
+                             "export.batch_age=100ms")
+        self.net.send([packet for _, packet in datagrams(40)])
+        wait_until("rows in the open segment", 20, lambda: b'"record":"flow"' in self.weir(
+            "read", "out").out)
+        return process
+
+    def test_segments_can_be_read_while_written(self):
+        process = self.start_writing()
+        self.assertIsNotNone(self.open_segment())
+        read = self.weir("read", "out")
+        self.assertEqual(read.status, 0, read.said)
+        self.assertEqual(read.rows("flow")[0]["packets_up"], 40)
+        self.assertEqual(self.stop(process, signal.SIGTERM).status, 0)
+        self.assertIsNone(self.open_segment())
+        self.assertEqual(self.weir("read", "out").health()["packets"], 40)
+
+    def test_killed_without_warning(self):
+        process = self.start_writing()
+        process.kill()
+        process.wait()
+        self.assertIsNotNone(self.open_segment())
+        read = self.weir("read", "out")
+        self.assertEqual(read.rows("flow")[0]["packets_up"], 40)
+        # The next start finishes what the crash left open.
+        left = os.path.basename(self.open_segment())
+        done = self.stop(self.start("-o", "out"), signal.SIGTERM)
+        self.assertEqual(done.status, 0, done.said)
+        self.assertIn(left.removesuffix(".open"), os.listdir(self.path("out")))
+        self.assertIsNone(self.open_segment())
+        self.assertEqual(len(self.weir("read", "out").rows("flow")), 1)
+
+
+if __name__ == "__main__":
+    WEIR = os.path.abspath(sys.argv.pop(1))
+    result = unittest.main(exit=False).result
+    # A test that was left out is told to meson as one (77).
+    sys.exit(1 if not result.wasSuccessful() else 77 if result.skipped else 0)
