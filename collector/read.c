@@ -294,7 +294,7 @@ static enum record_type json_type(const uint8_t *row, size_t len)
 
 static void read_rows(struct reading *r, struct stream *s, bool json)
 {
-	uint64_t rows = 0;
+	uint64_t rows = 0, bad = 0;
 
 	do {
 		const uint8_t *at = s->bytes + s->at, *row;
@@ -302,14 +302,16 @@ static void read_rows(struct reading *r, struct stream *s, bool json)
 		while (next_row(&at, &left, json, &row, &len) > 0) {
 			enum record_type type = json ? json_type(row, len) : r->only;
 			if (type == RECORD_NONE || take_row(r, type, json, row, len) != 0)
-				damage(r, "-", "row %" PRIu64 " is no %s row", rows,
-					json ? "" : record_type_name(type));
+				bad++;
 			else
 				r->any = true;
 			rows++;
 		}
 		s->at = s->have - left;
 	} while (stream_fill(s));
+	if (bad > 0)
+		damage(r, "-", "%" PRIu64 " of %" PRIu64 " rows are no %s rows", bad, rows,
+			r->only == RECORD_NONE ? "JSON" : record_type_name(r->only));
 	if (s->at < s->have)
 		damage(r, "-", "after %" PRIu64 " rows %zu octets are left that are no row", rows,
 			s->have - s->at);

@@ -70,6 +70,14 @@ static uint64_t steady_ns(void)
 	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
+// When a time is over; UINT64_MAX: never.
+static uint64_t deadline_ns(uint64_t timeout_ns)
+{
+	uint64_t now_ns = steady_ns();
+
+	return timeout_ns > UINT64_MAX - now_ns ? UINT64_MAX : now_ns + timeout_ns;
+}
+
 static void add(_Atomic uint64_t *sum, uint64_t count)
 {
 	atomic_fetch_add_explicit(sum, count, memory_order_relaxed);
@@ -325,11 +333,8 @@ bool export_drain(struct export *export, uint64_t timeout_ns)
 	// What this thread sealed; it seals nothing while it waits here.
 	uint32_t sealed =
 		atomic_load_explicit(&export->done.batches->sealed.head, memory_order_relaxed);
-	uint64_t by_ns;
+	uint64_t by_ns = deadline_ns(timeout_ns);
 
-	// A file's drain has no deadline: UINT64_MAX.
-	if (__builtin_add_overflow(steady_ns(), timeout_ns, &by_ns))
-		by_ns = UINT64_MAX;
 	wake(export);
 	while (atomic_load_explicit(&export->done.batches_done, memory_order_acquire) != sealed) {
 		if (steady_ns() >= by_ns)
@@ -343,7 +348,7 @@ bool export_stop(struct export *export, uint64_t timeout_ns)
 {
 	if (export->started) {
 		atomic_store_explicit(
-			&export->stop_by_ns, steady_ns() + timeout_ns, memory_order_relaxed);
+			&export->stop_by_ns, deadline_ns(timeout_ns), memory_order_relaxed);
 		atomic_store_explicit(&export->stop, true, memory_order_release);
 		wake(export);
 		pthread_join(export->thread, NULL);
@@ -355,6 +360,11 @@ bool export_stop(struct export *export, uint64_t timeout_ns)
 			lost += atomic_load_explicit(
 				&export->done.lost[type][cause], memory_order_relaxed);
 	return export->complete && lost == 0;
+}
+
+bool export_ended(const struct export *export)
+{
+	return atomic_load_explicit(&export->done.gone, memory_order_relaxed);
 }
 
 void export_stats(struct export *export, struct export_stats *ret)
@@ -374,7 +384,6 @@ void export_stats(struct export *export, struct export_stats *ret)
 		.bytes_raw = atomic_load_explicit(&done->bytes_raw, memory_order_relaxed),
 		.bytes_sent = atomic_load_explicit(&done->bytes_sent, memory_order_relaxed),
 	};
-	ret->gone = atomic_load_explicit(&done->gone, memory_order_relaxed);
 	error_copy(done, ret->last_error);
 }
 

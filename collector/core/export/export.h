@@ -10,7 +10,6 @@ struct export_stats {
 	uint64_t delivered[RECORD_TYPE_COUNT];
 	uint64_t lost[RECORD_TYPE_COUNT][LOST_CAUSE_COUNT];
 	struct exporter_stats exporter;
-	bool gone; // whoever took the rows has left for good: the run should end
 	char last_error[EXPORTER_ERROR_SIZE]; // "": none, or it is over
 };
 
@@ -20,13 +19,16 @@ int export_start(struct export **ret, const struct exporter_ops *ops,
 	struct exporter_config *config, struct batch_pool *batches,
 	char error[EXPORTER_ERROR_SIZE]);
 
-// Waits until every batch sealed so far is done, at most timeout_ns; true when it is. Ledger's
-// thread.
+// Waits until every batch sealed so far is done, at most timeout_ns (UINT64_MAX: for ever); true
+// when it is. Ledger's thread.
 bool export_drain(struct export *export, uint64_t timeout_ns);
 
 // No more will be sealed: waits at most timeout_ns for the rest, then closes; what is left is
 // counted LOST_SHUTDOWN. Returns whether everything was delivered.
 bool export_stop(struct export *export, uint64_t timeout_ns);
+
+// Whether whoever took the rows has left for good: the run should end. Any thread.
+bool export_ended(const struct export *export);
 
 void export_stats(struct export *export, struct export_stats *ret); // any thread
 void export_free(struct export *export); // after export_stop(); accepts NULL

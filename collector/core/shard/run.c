@@ -384,6 +384,8 @@ static void housekeeping(struct run *r, bool terminal)
 	if (now_ns - r->housekeeping_ns < HOUSEKEEPING_NS)
 		return;
 	r->housekeeping_ns = now_ns;
+	if (export_ended(r->export))
+		process_stop = 1;
 	record_seal(r->record, now_ns, r->settings->batch_age, false);
 	if (r->live && now_ns - r->health_ns >= HEALTH_PERIOD_S * NS_PER_S) {
 		r->health_ns = now_ns;
