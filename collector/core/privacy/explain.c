@@ -75,14 +75,13 @@ void policy_explain(const struct policy *policy, const struct settings *settings
 		policy->id, policy->version, profile_names[settings->profile],
 		policy_fingerprint(policy));
 	fprintf(out,
-		"A rule: \"FIELD: VALUE\" under privacy.fields. FIELD is flow.server_name, or "
-		"server_name in every\nrecord that has it; dns for all of a list, dns.name for one "
-		"part; "
-		"client_ip for both kinds of end,\nclient_ip.local or client_ip.remote for one. "
-		"The more "
-		"special rule wins. VALUE is keep, drop,\npseudonym, domain, \"truncate: 24/48\" "
-		"(bits of "
-		"IPv4/IPv6; of a MAC 24), \"bucket: 1h\".\n");
+		"A rule is \"FIELD: VALUE\" under privacy.fields. FIELD: flow.server_name, or "
+		"server_name in every record\nthat has it; dns for all of a list, dns.name for one "
+		"part of it; client_ip for both kinds of end,\nclient_ip.local or client_ip.remote "
+		"for "
+		"one. The more special rule wins. VALUE: keep, drop, pseudonym,\ndomain, truncate "
+		"24/48 (bits of IPv4/IPv6; of a MAC 24), bucket 1h (times) or bucket 1000 "
+		"(counts).\n");
 	for (enum record_type type = RECORD_FLOW; type < RECORD_TYPE_COUNT; type++)
 		explain_record(policy, settings, type, out);
 	explain_excluded(settings, out);

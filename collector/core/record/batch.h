@@ -23,7 +23,6 @@ struct batch_row {
 
 struct batch {
 	uint8_t type; // enum record_type
-	bool reserved; // of the few kept for health
 	uint8_t *bytes;
 	uint32_t size, capacity;
 	uint32_t count;
@@ -48,8 +47,9 @@ int batch_pool_init(struct batch_pool *pool, uint32_t count, uint32_t capacity);
 void batch_pool_fini(struct batch_pool *pool);
 size_t batch_pool_bytes(const struct batch_pool *pool);
 
-// Ledger: an empty batch, or NULL when none is free; `wait`: until one is (files). The last
-// BATCHES_FOR_HEALTH are given for health only.
+// Ledger: an empty batch, or NULL when none is free for this type: the last BATCHES_FOR_HEALTH are
+// for health only, and of the last few before those clients get more than usage, and usage more
+// than flows. `wait`: any, as soon as there is one (files).
 struct batch *batch_pool_take(struct batch_pool *pool, enum record_type type, bool wait);
 
 // Ledger: the batch is the export thread's from now on. Never fails: the ring holds them all.

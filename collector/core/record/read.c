@@ -335,7 +335,9 @@ static void add_address(struct read_text *out, const struct read_value *value)
 	char shown[READ_ADDRESS_SIZE];
 
 	read_print_address(value->bytes, value->len, shown);
+	add_text(out, "\"");
 	add_text(out, shown);
+	add_text(out, "\"");
 }
 
 static void add_quoted_hex(
@@ -346,65 +348,55 @@ static void add_quoted_hex(
 	add_text(out, "\"");
 }
 
-static void add_scalar(struct read_text *out, const struct read_value *value)
+static void add_id(struct read_text *out, uint64_t id)
 {
 	uint8_t big_endian[8];
 
+	for (unsigned i = 0; i < 8; i++)
+		big_endian[i] = (uint8_t)(id >> (56 - 8 * i));
+	add_quoted_hex(out, big_endian, sizeof(big_endian), "");
+}
+
+static void add_scalar(struct read_text *out, const struct read_value *value)
+{
 	switch ((enum field_type)value->field->type) {
 	case TYPE_TIME_NS:
-		add_time(out, value->number / NS_PER_S, value->number % NS_PER_S);
-		break;
+		return add_time(out, value->number / NS_PER_S, value->number % NS_PER_S);
 	case TYPE_TIME_S:
-		add_time(out, value->number, 0);
-		break;
+		return add_time(out, value->number, 0);
 	case TYPE_ID64:
-		for (unsigned i = 0; i < 8; i++)
-			big_endian[i] = (uint8_t)(value->number >> (56 - 8 * i));
-		add_quoted_hex(out, big_endian, 8, "");
-		break;
+		return add_id(out, value->number);
 	case TYPE_COUNT32:
 	case TYPE_COUNT64:
 	case TYPE_CODE32:
 	case TYPE_CODE64:
-		add_number(out, value->number);
-		break;
+		return add_number(out, value->number);
 	case TYPE_BITS:
-		add_bits(out, value);
-		break;
+		return add_bits(out, value);
 	case TYPE_ENUM:
-		add_enum(out, value);
-		break;
+		return add_enum(out, value);
 	case TYPE_BOOL:
-		add_text(out, value->number != 0 ? "true" : "false");
-		break;
+		return add_text(out, value->number != 0 ? "true" : "false");
 	case TYPE_DOUBLE:
-		add_double(out, value->number);
-		break;
+		return add_double(out, value->number);
 	case TYPE_SINT64:
-		add_signed(out, value->number);
-		break;
+		return add_signed(out, value->number);
 	case TYPE_STRING:
 	case TYPE_NAME:
 	case TYPE_STRINGS:
-		add_string(out, value->bytes, value->len);
-		break;
+		return add_string(out, value->bytes, value->len);
 	case TYPE_KEY:
 	case TYPE_BYTES:
-		add_quoted_hex(out, value->bytes, value->len, "");
-		break;
+		return add_quoted_hex(out, value->bytes, value->len, "");
 	case TYPE_MAC:
-		add_quoted_hex(out, value->bytes, value->len, ":");
-		break;
+		return add_quoted_hex(out, value->bytes, value->len, ":");
 	case TYPE_ADDRESS:
 	case TYPE_ADDRESS_END:
-		add_text(out, "\"");
-		add_address(out, value);
-		add_text(out, "\"");
-		break;
+		return add_address(out, value);
 	case TYPE_MESSAGE:
 	case TYPE_LIST:
 	case FIELD_TYPE_COUNT:
-		break;
+		return; // these are no scalars
 	}
 }
 
