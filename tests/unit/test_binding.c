@@ -80,20 +80,22 @@ static void test_table(void **)
 {
 	struct bindings table;
 	uint8_t ip[16] = {10, 0, 0, 0};
+	uint64_t time = 0;
 
 	assert_int_equal(bindings_init(&table, 8, hash_key_new(1, 1)), 0);
 	for (uint8_t i = 0; i < 8; i++) {
 		ip[3] = i;
 		struct identity address = address_of(0, ip, false);
 		assert_null(binding_find(&table, &address));
-		struct binding *made = binding_get(&table, &address);
+		struct binding *made = binding_get(&table, &address, time += NS_PER_S);
 		assert_ptr_equal(binding_find(&table, &address), made);
 		assert_int_equal(made->on_link_ns, BINDING_NEVER);
 	}
 	ip[3] = 0;
 	struct identity first = address_of(0, ip, false), other_vlan = address_of(1, ip, false);
-	binding_get(&table, &first)->asked = true; // used: not the oldest any more
-	binding_get(&table, &other_vlan);
+	binding_get(&table, &first, time += NS_PER_S)->asked =
+		true; // used: not the oldest any more
+	binding_get(&table, &other_vlan, time += NS_PER_S);
 	assert_true(binding_find(&table, &first)->asked);
 	assert_false(binding_find(&table, &other_vlan)->asked);
 	ip[3] = 1;
@@ -102,7 +104,7 @@ static void test_table(void **)
 	for (uint32_t i = 0; i < 1000; i++) {
 		memcpy(ip + 2, &i, 2);
 		struct identity address = address_of(0, ip, true);
-		binding_get(&table, &address);
+		binding_get(&table, &address, time += NS_PER_S);
 	}
 	assert_int_equal(table.pool.used, 8);
 	bindings_fini(&table);

@@ -31,7 +31,7 @@ static int enter(struct client_table *table, uint8_t first, uint8_t last, uint64
 	}
 	if (seen_ns != 0) {
 		client->last_seen_ns = seen_ns;
-		client_table_touch(table, client);
+		client_table_touch(table, client, seen_ns * NS_PER_S);
 	}
 	return gone;
 }

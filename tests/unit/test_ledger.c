@@ -522,6 +522,35 @@ static void test_eviction_writes_the_row(void **)
 	house_close(&h);
 }
 
+// More addresses within a second than there is room for: each flow still has its own two ends.
+static void test_flood_of_addresses(void **)
+{
+	struct house h;
+	house_init(&h);
+	h.settings.clients_max = 64; // 256 addresses
+	house_open(&h, 1);
+	char mac[2][32], ip[2][32];
+	uint32_t random = 1;
+	for (int i = 0; i < 1200; i++) {
+		// The first ends come again and again, so that each is the oldest at some time.
+		random = random * 1103515245 + 12345;
+		snprintf(mac[0], 32, "00:1b:21:01:00:%02x", (int)(random >> 16 & 0xfff) % 7);
+		snprintf(ip[0], 32, "10.1.0.%d", (int)(random >> 16 & 0xfff) % 7);
+		snprintf(mac[1], 32, "00:1b:21:02:%02x:%02x", i / 256, i % 256);
+		snprintf(ip[1], 32, "10.2.%d.%d", i / 250, i % 250 + 1);
+		house_flow(
+			&h, S(i * 0.0001), S(i * 0.0001), mac[0], ip[0], 5000, mac[1], ip[1], 443);
+	}
+	house_finish(&h);
+	assert_int_equal(h.record.flow_count, 1200);
+	for (uint32_t i = 0; i < h.record.client_count; i++) {
+		const struct fake_client *c = &h.record.clients[i];
+		assert_int_equal(c->address_count, 1);
+		assert_int_equal(c->addresses[0].ip[1], c->mac[3]);
+	}
+	house_close(&h);
+}
+
 // Who never sent is no client with a row, and displaces none.
 static void test_scan_makes_no_clients(void **)
 {
@@ -669,6 +698,7 @@ int main(void)
 		cmocka_unit_test(test_excluded_by_subnet),
 		cmocka_unit_test(test_moves_into_excluded_subnet),
 		cmocka_unit_test(test_eviction_writes_the_row),
+		cmocka_unit_test(test_flood_of_addresses),
 		cmocka_unit_test(test_scan_makes_no_clients),
 		cmocka_unit_test(test_windows),
 		cmocka_unit_test(test_basic),

@@ -120,13 +120,15 @@ static void forget_oldest(struct bindings *bindings)
 	pool_give(&bindings->pool, idx);
 }
 
-struct binding *binding_get(struct bindings *bindings, const struct identity *address)
+struct binding *binding_get(
+	struct bindings *bindings, const struct identity *address, uint64_t now_ns)
 {
 	uint32_t bucket = bucket_of(bindings, address);
 	struct binding *b = find_in(bindings, bucket, address);
 
 	if (b != NULL) {
-		if (b->newer != POOL_NONE) {
+		if (now_ns >= b->used_ns + BINDING_USE_NS) {
+			b->used_ns = now_ns;
 			unlink_use(bindings, b);
 			link_newest(bindings, b);
 		}
@@ -138,6 +140,7 @@ struct binding *binding_get(struct bindings *bindings, const struct identity *ad
 	b = pool_at(&bindings->pool, idx);
 	*b = (struct binding){.address = *address,
 		.on_link_ns = BINDING_NEVER,
+		.used_ns = now_ns,
 		.next = bindings->buckets[bucket]};
 	bindings->buckets[bucket] = idx;
 	link_newest(bindings, b);
@@ -168,8 +171,10 @@ bool binding_learn(struct binding *b, const uint8_t *mac, enum address_source so
 			from_ns = MAX(from_ns, b->holders[1].to_ns);
 		h->from_ns = MIN(h->from_ns, from_ns);
 		h->to_ns = MAX(h->to_ns, to_ns);
-		if (source_rank((uint8_t)source) > source_rank(h->source))
+		if (source_rank((uint8_t)source) > source_rank(h->source)) {
 			h->source = (uint8_t)source;
+			b->told = 0;
+		}
 		return true;
 	}
 	if (b->holder_count > 0) {
@@ -183,6 +188,7 @@ bool binding_learn(struct binding *b, const uint8_t *mac, enum address_source so
 	uint32_t kept = MIN((uint32_t)b->holder_count, (uint32_t)BINDING_HOLDERS - 1);
 	memmove(&b->holders[1], &b->holders[0], kept * sizeof(*h));
 	b->holder_count = (uint8_t)(kept + 1);
+	b->told = 0;
 	*h = (struct holder){.source = (uint8_t)source, .from_ns = from_ns, .to_ns = to_ns};
 	memcpy(h->mac, mac, 6);
 	return true;

@@ -15,6 +15,8 @@ enum { BINDING_HOLDERS = 4 };
 // Traffic takes an address from whom ARP, NDP or DHCP gave it only after such a silence: a router's
 // frames carry the addresses of others.
 #define BINDING_SILENCE_NS (600 * NS_PER_S)
+// Who was used when is kept no finer than this: moving an entry touches its neighbours.
+#define BINDING_USE_NS NS_PER_S
 
 struct holder {
 	uint8_t mac[6];
@@ -27,6 +29,8 @@ struct binding {
 	uint64_t on_link_ns; // on the link since; BINDING_NEVER: not known to be
 	uint32_t next; // in the bucket
 	uint32_t newer, older; // by use
+	uint64_t used_ns;
+	uint64_t told; // serial of the client that knows its newest holder; 0: none
 	uint8_t holder_count;
 	bool asked; // has asked for names
 	struct holder holders[BINDING_HOLDERS]; // newest first
@@ -51,8 +55,9 @@ struct identity address_of(uint16_t vlan, const uint8_t *ip, bool ip6);
 // NULL: nothing is known of the address.
 struct binding *binding_find(struct bindings *bindings, const struct identity *address);
 
-// The same, made when it is not there.
-struct binding *binding_get(struct bindings *bindings, const struct identity *address);
+// The same, made when it is not there; used at `now_ns`.
+struct binding *binding_get(
+	struct bindings *bindings, const struct identity *address, uint64_t now_ns);
 
 // `mac` was seen to have the address from `from_ns` to `to_ns`. Returns whether it stands: not when
 // somebody else has it on better evidence, or when the news is older than the newest holder.

@@ -71,6 +71,7 @@ struct client {
 	// Links of the table: pool indexes, POOL_NONE: none.
 	uint32_t next; // in the bucket
 	uint32_t newer, older; // by when it was last seen
+	uint64_t touched_ns; // when it was last moved there
 
 	// Rows (ledger).
 	uint32_t deadline; // place in the heap of deadlines

@@ -187,10 +187,11 @@ struct client *client_table_add(struct client_table *table, const struct identit
 	return client;
 }
 
-void client_table_touch(struct client_table *table, struct client *client)
+void client_table_touch(struct client_table *table, struct client *client, uint64_t now_ns)
 {
-	if (client->newer == POOL_NONE)
+	if (now_ns < client->touched_ns + CLIENT_TOUCH_NS)
 		return;
+	client->touched_ns = now_ns;
 	list_remove(table, client);
 	list_add_newest(table, client);
 }

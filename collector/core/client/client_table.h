@@ -45,8 +45,10 @@ void client_table_remove(struct client_table *table, struct client *client);
 // to fill in. Only when there is no victim to remove.
 struct client *client_table_add(struct client_table *table, const struct identity *id);
 
-// It was seen: the last to go from now on.
-void client_table_touch(struct client_table *table, struct client *client);
+// It was seen: the last to go from now on. Kept no finer than CLIENT_TOUCH_NS, since to move a
+// client touches its neighbours.
+#define CLIENT_TOUCH_NS NS_PER_S
+void client_table_touch(struct client_table *table, struct client *client, uint64_t now_ns);
 
 static inline struct client_detail *client_detail(
 	const struct client_table *table, const struct client *client)

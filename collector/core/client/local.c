@@ -125,6 +125,8 @@ bool local_is_broadcast(const struct local_networks *local, const uint8_t *ip)
 {
 	uint64_t words[2];
 
+	if ((ip[3] & 3) != 3) // no prefix of up to 30 bits ends so
+		return false;
 	address_words(ip, false, words);
 	for (uint32_t i = 0; i < local->count; i++) {
 		const struct local_prefix *p = &local->prefixes[i];

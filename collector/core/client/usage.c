@@ -87,20 +87,22 @@ static struct usage_entry *new_entry(struct usage *usage)
 // brings about.
 static struct usage_window *window_of(struct usage *usage, uint64_t when_ns)
 {
-	uint64_t start_s = when_ns / NS_PER_S / usage->window_s * usage->window_s;
+	uint64_t when_s = when_ns / NS_PER_S;
 	struct usage_window *unused = NULL;
 
 	for (uint32_t i = 0; i < USAGE_WINDOWS_MAX; i++) {
 		struct usage_window *w = &usage->windows[i];
-		if (w->open && w->start_s == start_s)
+		if (w->open && when_s - w->start_s < usage->window_s)
 			return w;
 		if (!w->open && unused == NULL)
 			unused = w;
 	}
 	if (unused == NULL)
 		return NULL;
-	*unused = (struct usage_window){
-		.start_s = start_s, .open = true, .first = POOL_NONE, .last = POOL_NONE};
+	*unused = (struct usage_window){.start_s = when_s / usage->window_s * usage->window_s,
+		.open = true,
+		.first = POOL_NONE,
+		.last = POOL_NONE};
 	usage->due_ns = MIN(usage->due_ns, window_due_ns(usage, unused));
 	return unused;
 }
@@ -165,8 +167,13 @@ static void mark_active(const struct usage *usage, const struct usage_window *wi
 	struct usage_entry *entry, const struct usage_delta *delta)
 {
 	uint64_t start_s = MAX(delta->start_ns / NS_PER_S, window->start_s);
-	uint64_t from = (start_s - window->start_s) / usage->step_s;
-	uint64_t to = (delta->end_ns / NS_PER_S - window->start_s) / usage->step_s;
+	uint64_t from = start_s - window->start_s;
+	uint64_t to = delta->end_ns / NS_PER_S - window->start_s;
+
+	if (usage->step_s != 1) {
+		from /= usage->step_s;
+		to /= usage->step_s;
+	}
 
 	for (uint64_t word = from / 64; from <= to && word <= to / 64; word++) {
 		uint64_t bits = UINT64_MAX;

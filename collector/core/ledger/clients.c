@@ -18,8 +18,25 @@ static bool is_known(const struct client *client)
 		client->router_since_ns == CLIENT_NEVER;
 }
 
+// Until when its addresses were its own, as the bindings know.
+static void refresh_addresses(struct ledger *ledger, struct client *client)
+{
+	struct client_detail *detail = client_detail(&ledger->clients, client);
+
+	for (unsigned i = 0; client->id.kind == IDENTITY_MAC && i < client->address_count; i++) {
+		struct client_address *a = &detail->addresses[i];
+		struct identity address = address_of(client->id.vlan, a->ip, a->ip_version == 6);
+		const struct binding *binding = binding_find(&ledger->bindings, &address);
+		if (binding == NULL || binding->told != client->serial)
+			continue;
+		a->from_ns = MIN(a->from_ns, binding->holders[0].from_ns);
+		a->to_ns = MAX(a->to_ns, binding->holders[0].to_ns);
+	}
+}
+
 static void write_row(struct ledger *ledger, struct client *client)
 {
+	refresh_addresses(ledger, client);
 	const struct client_detail *detail = client_detail(&ledger->clients, client);
 	struct client_row row = {
 		.key = client->key,
@@ -87,7 +104,7 @@ struct client *ledger_client(struct ledger *ledger, const struct identity *id)
 void ledger_client_seen(
 	struct ledger *ledger, struct client *client, uint64_t from_ns, uint64_t to_ns)
 {
-	client_table_touch(&ledger->clients, client);
+	client_table_touch(&ledger->clients, client, ledger->now_ns);
 	client->last_seen_ns = MAX(client->last_seen_ns, to_ns);
 	if (unlikely(client->first_seen_ns == 0)) {
 		client->first_seen_ns = from_ns;
@@ -107,9 +124,12 @@ void ledger_client_seen(
 			MAX(ledger->now_ns, client->row_ns + ROW_MOST_NS));
 }
 
-void ledger_client_address(
-	struct ledger *ledger, struct client *client, const struct binding *binding)
+void ledger_client_address(struct ledger *ledger, struct client *client, struct binding *binding)
 {
+	// It knows; until when is read from the binding when its row is written.
+	if (likely(binding->told == client->serial) && client->address_count < CLIENT_ADDRESSES_MAX)
+		return;
+	binding->told = client->serial;
 	const struct holder *holder = &binding->holders[0];
 	struct client_address address = {
 		.ip_version = binding->address.kind == IDENTITY_IP4 ? 4 : 6,

@@ -77,7 +77,7 @@ static void identify(struct ledger *ledger, const struct segment_event *s, struc
 			return;
 		// What is known of a router must not be forgotten while it is at work.
 		if (end->client != NULL)
-			client_table_touch(&ledger->clients, end->client);
+			client_table_touch(&ledger->clients, end->client, ledger->now_ns);
 	}
 	end->id = address_of(vlan, end->ip, end->ip6);
 	bound_mac(ledger, end, s->flow_start_ns, &end->id);
@@ -89,11 +89,13 @@ static void identify(struct ledger *ledger, const struct segment_event *s, struc
 static void judge_place(struct ledger *ledger, const struct segment_event *s, struct end *end)
 {
 	uint64_t known_ns = s->flow_start_ns + ledger->active_ns;
-	struct identity address = address_of(s->event.vlan, end->ip, end->ip6);
 
 	end->local = local_holds(&ledger->local, end->ip, end->ip6, known_ns);
-	if (!end->host)
+	if (end->local && !end->ip6 && local_is_broadcast(&ledger->local, end->ip))
+		end->host = false;
+	if (!end->host || (!end->local && !ledger->neighbours))
 		return;
+	struct identity address = address_of(s->event.vlan, end->ip, end->ip6);
 	// Whoever never sent makes no entry: a scan would fill the table.
 	if (!end->local || !end->sent) {
 		end->binding = binding_find(&ledger->bindings, &address);
@@ -104,7 +106,7 @@ static void judge_place(struct ledger *ledger, const struct segment_event *s, st
 			end->binding = NULL;
 	}
 	if (end->local)
-		end->binding = binding_get(&ledger->bindings, &address);
+		end->binding = binding_get(&ledger->bindings, &address, ledger->now_ns);
 }
 
 static void judge(struct ledger *ledger, const struct segment_event *s, unsigned e, struct end *end)
@@ -116,12 +118,21 @@ static void judge(struct ledger *ledger, const struct segment_event *s, unsigned
 	if (has_mac && mac_is_station(s->mac[e]))
 		end->mac = s->mac[e];
 	bool group = has_mac && (s->mac[e][0] & 0x01) != 0;
-	end->host = !group && ip_is_host(end->ip, end->ip6) &&
-		(end->ip6 || !local_is_broadcast(&ledger->local, end->ip));
+	end->host = !group && ip_is_host(end->ip, end->ip6);
 	judge_place(ledger, s, end);
 	if (ledger->excludes)
 		end->excluded = ledger_excludes(
 			ledger, end->mac, end->ip, end->ip6, end->binding, s->flow_start_ns);
+}
+
+// When hundreds of addresses are new within a second, one end's can make the other's be forgotten.
+static void keep_binding(struct ledger *ledger, const struct segment_event *s, struct end *end)
+{
+	if (end->binding == NULL)
+		return;
+	struct identity address = address_of(s->event.vlan, end->ip, end->ip6);
+	if (memcmp(&end->binding->address, &address, sizeof(address)) != 0)
+		end->binding = binding_get(&ledger->bindings, &address, ledger->now_ns);
 }
 
 void ledger_hide_mac(struct ledger *ledger, uint16_t vlan, const uint8_t mac[6], uint64_t when_ns)
@@ -134,7 +145,7 @@ void ledger_hide_mac(struct ledger *ledger, uint16_t vlan, const uint8_t mac[6],
 		return;
 	struct client *client = ledger_client(ledger, &id);
 	ledger_client_hide(ledger, client);
-	client_table_touch(&ledger->clients, client);
+	client_table_touch(&ledger->clients, client, ledger->now_ns);
 }
 
 static void learn_excluded(struct ledger *ledger, const struct segment_event *s, struct end *end)
@@ -194,7 +205,7 @@ static void make_clients(struct ledger *ledger, struct end ends[2])
 		if (made)
 			end->client = ledger_client(ledger, &end->id);
 		if (end->sent)
-			client_table_touch(&ledger->clients, end->client);
+			client_table_touch(&ledger->clients, end->client, ledger->now_ns);
 		if (made && other->client != NULL)
 			other->client = client_find(&ledger->clients, &other->id);
 	}
@@ -203,8 +214,10 @@ static void make_clients(struct ledger *ledger, struct end ends[2])
 void ledger_judge_ends(
 	struct ledger *ledger, const struct segment_event *segment, struct end ends[2])
 {
+	judge(ledger, segment, 0, &ends[0]);
+	judge(ledger, segment, 1, &ends[1]);
+	keep_binding(ledger, segment, &ends[0]);
 	for (unsigned e = 0; e < 2; e++) {
-		judge(ledger, segment, e, &ends[e]);
 		if (!ends[e].local || !ends[e].host)
 			continue;
 		identify(ledger, segment, &ends[e]);

@@ -26,7 +26,8 @@ static void learn_on_link(struct ledger *ledger, const struct fact_event *fact)
 		local_holds(&ledger->local, fact->ip, ip6, fact->event.time_ns))
 		return;
 	struct identity address = address_of(fact->event.vlan, fact->ip, ip6);
-	struct binding *binding = binding_get(&ledger->bindings, &address);
+	struct binding *binding = binding_get(&ledger->bindings, &address, ledger->now_ns);
+	ledger->neighbours = true;
 	binding->on_link_ns = MIN(binding->on_link_ns, fact->event.time_ns);
 }
 
@@ -39,7 +40,7 @@ static void learn_binding(
 	if (fact->ip_version == 0 || !mac_is_station(fact->mac) || !ip_is_host(fact->ip, ip6))
 		return;
 	struct identity address = address_of(fact->event.vlan, fact->ip, ip6);
-	struct binding *binding = binding_get(&ledger->bindings, &address);
+	struct binding *binding = binding_get(&ledger->bindings, &address, ledger->now_ns);
 	if (!binding_learn(binding, fact->mac, source, when_ns, when_ns))
 		return;
 	if (ledger->excludes && excluded_matches(ledger->excluded, NULL, fact->ip, ip6))
@@ -140,7 +141,7 @@ void ledger_learn_answer(struct ledger *ledger, const struct answer_event *answe
 		if (known == NULL || known->on_link_ns == BINDING_NEVER)
 			return;
 	}
-	struct binding *binding = binding_get(&ledger->bindings, &asker);
+	struct binding *binding = binding_get(&ledger->bindings, &asker, ledger->now_ns);
 	if (ledger->excludes &&
 		(ledger_excludes(ledger, NULL, answer->client_ip, ip6, binding, event->time_ns) ||
 			ledger_holder_hidden(ledger, binding, event->time_ns)))

@@ -21,6 +21,7 @@ struct ledger {
 	struct local_networks local;
 	uint8_t routers[ROUTERS_MAX][6]; // configured
 	uint32_t router_count;
+	bool neighbours; // somebody outside of local networks is on the link
 	struct reorder reorder;
 	struct client_table clients;
 	struct bindings bindings;
@@ -79,8 +80,7 @@ struct client *ledger_client(struct ledger *ledger, const struct identity *id); 
 void ledger_client_seen(
 	struct ledger *ledger, struct client *client, uint64_t from_ns, uint64_t to_ns);
 // It has the address, as the binding's newest holder.
-void ledger_client_address(
-	struct ledger *ledger, struct client *client, const struct binding *binding);
+void ledger_client_address(struct ledger *ledger, struct client *client, struct binding *binding);
 void ledger_client_changed(struct ledger *ledger, struct client *client);
 // From now on new flows behind it are known by their address.
 void ledger_client_router(struct ledger *ledger, struct client *client);

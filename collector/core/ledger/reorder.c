@@ -6,6 +6,9 @@
 #include <errno.h>
 #include <string.h>
 
+// A wide heap is shallow, and what is compared stands side by side.
+enum { BRANCHES = 4 };
+
 static const uint32_t slot_size[REORDER_SIZES] = {512, 2048, EVENT_SIZE_MAX};
 static const uint32_t slot_share[REORDER_SIZES] = {1, 8, 32}; // one of so many is that large
 
@@ -46,13 +49,23 @@ void reorder_prefault(struct reorder *reorder)
 	memory_prefault(reorder->items, reorder->max * sizeof(struct reorder_item));
 }
 
-static uint8_t rank_of(const struct event *event)
+enum { RANK_BITS = 2 };
+
+static unsigned rank_of(const struct event *event)
 {
 	// What is said at a time holds at that time: facts first, and names before flows.
 	static const uint8_t rank[] = {
 		[EVENT_FACT] = 0, [EVENT_ANSWER] = 1, [EVENT_SEGMENT] = 2, [EVENT_NONE] = 3};
 
 	return rank[event->kind];
+}
+
+// Times past the year 2116, which a capture file may claim, are all one.
+static uint64_t order_of(const struct event *event)
+{
+	uint64_t time_ns = MIN(event->time_ns, UINT64_MAX >> RANK_BITS);
+
+	return time_ns << RANK_BITS | rank_of(event);
 }
 
 #define BY(x, y) \
@@ -144,17 +157,15 @@ int event_compare(const struct event *a, const struct event *b)
 static inline bool before(
 	const struct reorder *reorder, const struct reorder_item *a, const struct reorder_item *b)
 {
-	if (a->time_ns != b->time_ns)
-		return a->time_ns < b->time_ns;
-	if (a->rank != b->rank)
-		return a->rank < b->rank;
+	if (likely(a->order != b->order))
+		return a->order < b->order;
 	return event_compare(pool_at(&reorder->pools[a->size], a->slot),
 		       pool_at(&reorder->pools[b->size], b->slot)) < 0;
 }
 
 bool reorder_put(struct reorder *reorder, const struct event *event)
 {
-	struct reorder_item item = {.time_ns = event->time_ns, .slot = POOL_NONE};
+	struct reorder_item item = {.order = order_of(event), .slot = POOL_NONE};
 
 	for (; item.size < REORDER_SIZES; item.size++) {
 		if (event->size > slot_size[item.size])
@@ -166,11 +177,10 @@ bool reorder_put(struct reorder *reorder, const struct event *event)
 	if (item.slot == POOL_NONE)
 		return false;
 	memcpy(pool_at(&reorder->pools[item.size], item.slot), event, event->size);
-	item.rank = rank_of(event);
 
 	uint32_t hole = reorder->count++;
 	while (hole > 0) {
-		uint32_t parent = (hole - 1) / 2;
+		uint32_t parent = (hole - 1) / BRANCHES;
 		if (!before(reorder, &item, &reorder->items[parent]))
 			break;
 		reorder->items[hole] = reorder->items[parent];
@@ -178,6 +188,24 @@ bool reorder_put(struct reorder *reorder, const struct event *event)
 	}
 	reorder->items[hole] = item;
 	return true;
+}
+
+// The earliest of the items that stand below `hole`, or `count` when there are none.
+static inline uint32_t first_below(const struct reorder *reorder, uint32_t hole)
+{
+	const struct reorder_item *items = reorder->items;
+	uint32_t from = BRANCHES * hole + 1;
+
+	if (likely(from + BRANCHES <= reorder->count)) {
+		uint32_t a = from + before(reorder, &items[from + 1], &items[from]);
+		uint32_t b = from + 2 + before(reorder, &items[from + 3], &items[from + 2]);
+		return before(reorder, &items[b], &items[a]) ? b : a;
+	}
+	uint32_t first = MIN(from, reorder->count);
+	for (uint32_t i = from + 1; i < reorder->count; i++)
+		if (before(reorder, &items[i], &items[first]))
+			first = i;
+	return first;
 }
 
 void reorder_pop(struct reorder *reorder)
@@ -189,16 +217,16 @@ void reorder_pop(struct reorder *reorder)
 	struct reorder_item last = items[--reorder->count];
 	uint32_t hole = 0;
 	for (;;) {
-		uint32_t child = 2 * hole + 1;
-		if (child >= reorder->count)
-			break;
-		if (child + 1 < reorder->count && before(reorder, &items[child + 1], &items[child]))
-			child++;
-		if (!before(reorder, &items[child], &last))
+		uint32_t child = first_below(reorder, hole);
+		if (child == reorder->count || !before(reorder, &items[child], &last))
 			break;
 		items[hole] = items[child];
 		hole = child;
 	}
-	if (reorder->count > 0)
-		items[hole] = last;
+	items[hole] = last;
+	if (reorder->count > 0) {
+		const uint8_t *next = pool_at(&reorder->pools[items[0].size], items[0].slot);
+		for (unsigned line = 0; line < 5; line++)
+			__builtin_prefetch(next + line * CACHE_LINE);
+	}
 }

@@ -12,10 +12,9 @@
 enum { REORDER_SIZES = 3 };
 
 struct reorder_item {
-	uint64_t time_ns;
+	uint64_t order; // time, then kind: facts before answers before segments
 	uint32_t slot; // index in its pool
-	uint8_t size; // which pool
-	uint8_t rank; // facts before answers before segments
+	uint32_t size; // which pool
 };
 
 struct reorder {

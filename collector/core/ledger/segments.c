@@ -72,41 +72,42 @@ static void book_usage(struct ledger *ledger, const struct segment_event *s,
 	}
 }
 
-// The newest answer to one of the client's addresses, if it was the client's at that time.
+// The newest answer to an address that asked, if that was the client's at that time.
 static void consider(struct ledger *ledger, const struct segment_event *s, const struct end *server,
-	const struct client *client, const struct identity *asker, struct answer_name *best)
+	const struct client *client, const struct binding *asker, struct answer_name *best)
 {
 	struct answer_name found;
 
-	if (!answers_find(&ledger->answers, asker, server->ip, server->ip6, best->time_ns,
-		    s->flow_start_ns, &found))
+	if (asker == NULL || !asker->asked ||
+		!answers_find(&ledger->answers, &asker->address, server->ip, server->ip6,
+			best->time_ns, s->flow_start_ns, &found))
 		return;
 	if (client->id.kind == IDENTITY_MAC) {
-		const struct binding *binding = binding_find(&ledger->bindings, asker);
-		const struct holder *holder =
-			binding == NULL ? NULL : binding_holder(binding, found.time_ns);
+		const struct holder *holder = binding_holder(asker, found.time_ns);
 		if (holder != NULL && memcmp(holder->mac, client->id.value, 6) != 0)
 			return;
 	}
 	*best = found;
 }
 
-// The client's own newest answer for the server's address that is not later than the flow's start.
+// The client's own newest answer for the server's address that is not later than the flow's start:
+// to the address that it uses now, or to any other that it has.
 static bool find_name(struct ledger *ledger, const struct segment_event *s,
 	const struct end *client_side, const struct end *server, struct answer_name *ret)
 {
 	const struct client *client = client_side->client;
 	struct answer_name best = {.time_ns = 0};
-	struct identity asker = address_of(s->event.vlan, client_side->ip, client_side->ip6);
 
-	consider(ledger, s, server, client, &asker, &best);
-	const struct client_detail *detail = client_detail(&ledger->clients, client);
-	for (unsigned i = 0; i < ARRAY_COUNT(detail->addresses); i++) {
-		const struct client_address *a = &detail->addresses[i];
-		if ((client->asked >> i & 1) == 0 || i >= client->address_count)
+	consider(ledger, s, server, client, client_side->binding, &best);
+	for (unsigned i = 0; client->asked != 0 && i < CLIENT_ADDRESSES_MAX; i++) {
+		if ((client->asked >> i & 1) == 0)
 			continue;
-		asker = address_of(s->event.vlan, a->ip, a->ip_version == 6);
-		consider(ledger, s, server, client, &asker, &best);
+		const struct client_detail *detail = client_detail(&ledger->clients, client);
+		const struct client_address *a = &detail->addresses[i];
+		struct identity address = address_of(s->event.vlan, a->ip, a->ip_version == 6);
+		const struct binding *binding = binding_find(&ledger->bindings, &address);
+		if (binding != client_side->binding)
+			consider(ledger, s, server, client, binding, &best);
 	}
 	*ret = best;
 	return best.name != NULL;
