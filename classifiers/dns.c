@@ -26,7 +26,7 @@ enum {
 enum { TYPE_A = 1, TYPE_CNAME = 5, TYPE_AAAA = 28 };
 enum { CLASS_IN = 1, CLASS_CHAOS = 3, CLASS_HESIOD = 4, CLASS_ANY = 255 };
 enum {
-	QUESTIONS_MAX = 4, // of one message; real ones have one
+	QUESTIONS_MAX = 4, // of one message that are looked at; real ones have one
 	OPEN_MAX = 16, // questions of a flow; the oldest gives way
 	NAMES_SIZE = 448, // octets of their names; the oldest gives way
 	ANSWERED_MAX = 4, // last answers remembered, to know one that comes again
@@ -70,6 +70,7 @@ struct message {
 	struct cursor all; // the whole of it, as far as it is there: names point into it
 	struct cursor c;
 	bool cut; // not all of it is there
+	bool asks; // a question could be read
 	uint16_t id, flags;
 	uint16_t questions, answers;
 	uint32_t records; // of all three sections
@@ -295,12 +296,14 @@ static bool read_head(struct message *m)
 	m->answers = cursor_u16(&m->c);
 	m->records = (uint32_t)m->answers + cursor_u16(&m->c);
 	m->records += cursor_u16(&m->c);
-	return !m->c.bad && opcode_of(m) <= OPCODE_MAX && m->questions <= QUESTIONS_MAX;
+	return !m->c.bad && opcode_of(m) <= OPCODE_MAX;
 }
 
 // Whether what the header says can be true of a message of `wire_len` octets.
 static bool head_is_sound(const struct message *m, size_t wire_len)
 {
+	if (m->questions > QUESTIONS_MAX)
+		return false;
 	// What a server left out of a truncated message, it may still have counted.
 	if ((m->flags & FLAG_TRUNCATED) == 0 &&
 		HEAD_SIZE + m->questions * QUESTION_MIN + m->records * RECORD_MIN > wire_len)
@@ -318,14 +321,13 @@ static bool take_message(struct message *m, size_t wire_len)
 
 	if (!read_head(m))
 		return m->cut && m->c.bad;
-	if (opcode_of(m) != OPCODE_QUERY) {
-		m->flow->noise = 0;
-		return true;
-	}
-	for (uint32_t i = 0; i < m->questions; i++) {
+	// NOTIFY, UPDATE and others ask nothing that a client wants to know.
+	if (opcode_of(m) != OPCODE_QUERY)
+		return m->questions <= QUESTIONS_MAX;
+	for (uint32_t i = 0; i < m->questions && i < QUESTIONS_MAX; i++) {
 		if (!read_question(m, &q))
 			return m->cut && m->c.bad;
-		m->flow->noise = 0;
+		m->asks = true;
 		if ((m->flags & FLAG_RESPONSE) == 0)
 			take_query(m, &q);
 		else
@@ -343,9 +345,11 @@ static void inspect_message(struct message *m, struct cursor bytes, size_t wire_
 {
 	m->all = m->c = bytes;
 	m->cut = bytes.left < wire_len;
-	m->flow->noise++; // taken back where it turns out to be DNS
-	if (!take_message(m, wire_len))
+	m->asks = false;
+	bool sound = take_message(m, wire_len);
+	if (!sound)
 		report_malformed(m->report);
+	m->flow->noise = sound || m->asks ? 0 : (uint8_t)(m->flow->noise + 1);
 }
 
 // TCP: each message stands behind its length (RFC 1035 section 4.2.2). The flow knows for each end

@@ -181,6 +181,19 @@ static struct span unfold(uint8_t out[FINDING_TEXT_MAX], struct span value, stru
 	return (struct span){out, len};
 }
 
+// An IP literal, maybe with a port. A proxy's client that asks for one may still name the server in
+// Host.
+static bool is_address(struct span authority)
+{
+	if (authority.at[0] == '[')
+		return true;
+	for (size_t i = 0; i < authority.len; i++) {
+		if (!is_digit(authority.at[i]) && authority.at[i] != '.' && authority.at[i] != ':')
+			return false;
+	}
+	return true;
+}
+
 // The authority in the request's target, which counts more than Host (RFC 9112 section 3.2): all of
 // CONNECT's, that of an absolute one; nothing in "/path".
 static struct span authority_of(const char *method, struct span t)
@@ -307,13 +320,15 @@ static bool read_target(struct http_flow *flow, struct cursor *c, bool whole, st
 		return false;
 	flow->request = true;
 	report_text(report, FINDING_HTTP_METHOD, 0, (const uint8_t *)method, strlen(method));
-	if (whole) {
-		struct span target = trim((struct span){line.at, line.len - ENDS_HEAD});
-		struct span authority = authority_of(method, target);
-		if (authority.len > 0)
-			say_server(flow, authority, report);
-	}
+	struct span authority = {0};
+	if (whole)
+		authority =
+			authority_of(method, trim((struct span){line.at, line.len - ENDS_HEAD}));
+	if (authority.len > 0 && !is_address(authority))
+		say_server(flow, authority, report);
 	read_fields(flow, c, report);
+	if (!flow->host && authority.len > 0)
+		say_server(flow, authority, report);
 	return true;
 }
 

@@ -252,7 +252,7 @@ static void names_as_sent(void **)
 // What must give no name, and is counted.
 static void lies(void **)
 {
-	struct frame lie[8];
+	struct frame lie[9];
 	unsigned count = 0;
 
 	lie[count] = head(1, QUERY, 1, 0); // points at itself
@@ -271,8 +271,10 @@ static void lies(void **)
 		put_fill(&lie[count], 63, 'x');
 	}
 	put(&lie[count++], "\x00\x00\x01\x00\x01", 5);
-	lie[count] = head(1, QUERY, 9, 0); // more questions than anybody asks
-	put_question(&lie[count++], "x", A);
+	lie[count] = head(1, QUERY, 1, 0); // no type
+	put_question(&lie[count++], "x", 0);
+	lie[count] = head(1, QUERY, 1, 0); // ends within its question
+	put(&lie[count++], "\x01x\x00\x00\x01\x00", 6);
 	lie[count] = head(1, 0x7900, 1, 0); // opcode 15
 	put_question(&lie[count++], "x", A);
 
@@ -305,7 +307,94 @@ static void a_question_beside_a_lie(void **)
 	assert_int_equal(t->report->dns_count, 1);
 	assert_int_equal(t->report->answer_count, 0);
 	assert_int_equal(t->report->malformed, 2);
+	struct frame many = head(2, QUERY, 900, 0); // more questions than anybody asks
+	put_question(&many, "many.example", A);
+	say(t, 0, &many, 0);
+	assert_int_equal(t->report->dns_queries, 2);
+	assert_int_equal(t->report->malformed, 3);
 	talk_close(t, "beside-a-lie");
+}
+
+// The longest name there is, and longer ones.
+static void long_names(void **)
+{
+	static const struct {
+		unsigned label_lens[5];
+		char fill;
+		unsigned len; // of the text; 0: none
+	} cases[] = {
+		{{63, 63, 63, 61}, 'x', 253}, // 255 octets on the wire
+		{{63, 63, 63, 62}, 'x', 0},
+		{{63, 63, 0}, '.', 253},
+		{{63, 63, 1}, '.', 0}, // 129 octets, but its text does not fit
+		{{63, 32, 31}, '\\', 254},
+	};
+
+	for (unsigned i = 0; i < ARRAY_COUNT(cases); i++) {
+		struct talk *t = udp();
+		struct frame f = head(1, QUERY, 1, 0);
+		for (unsigned j = 0; cases[i].label_lens[j] > 0; j++) {
+			put8(&f, cases[i].label_lens[j]);
+			put_fill(&f, cases[i].label_lens[j], (unsigned)cases[i].fill);
+		}
+		put(&f, "\x00\x00\x01\x00\x01", 5);
+		say(t, 0, &f, 0);
+		talk_end(t);
+		assert_int_equal(t->report->dns_count, cases[i].len > 0);
+		if (cases[i].len > 0)
+			assert_int_equal(t->report->dns[0].entry.name_len, cases[i].len);
+		char name[16];
+		snprintf(name, sizeof(name), "long-%u", i);
+		talk_close(t, name);
+	}
+}
+
+// Owners that are written out instead of pointing.
+static void owners_written_out(void **)
+{
+	static const struct {
+		const char *owner;
+		bool same;
+	} cases[] = {
+		{"WWW.example.COM", true},
+		{"xww.example.com", false},
+		{"www.example.co", false},
+		{"www.example", false},
+		{"www.example.com.x", false},
+		{"", false},
+	};
+
+	for (unsigned i = 0; i < ARRAY_COUNT(cases); i++) {
+		struct talk *t = udp();
+		struct frame r = message(1, RESPONSE, "www.example.com", A);
+		put_name(&r, cases[i].owner);
+		put(&r, "\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\xc0\x00\x02\x05", 14);
+		r.bytes[7]++;
+		say(t, 1, &r, 0);
+		assert_int_equal(t->report->answer_count, cases[i].same);
+		assert_int_equal(t->report->malformed, 0);
+		talk_close(t, cases[i].same ? "owner-same" : "owner-other");
+	}
+}
+
+// A capture that holds less than was sent: what is whole counts, and nobody lied.
+static void cut_captures(void **)
+{
+	struct frame r = message(1, RESPONSE, "cut.example", A);
+	put_record(&r, 12, A, 60, "\xc0\x00\x02\x01", 4);
+	put_record(&r, 12, A, 60, "\xc0\x00\x02\x02", 4);
+
+	for (unsigned cut = 1; cut < r.len; cut++) {
+		struct talk *t = udp();
+		talk_say_later(t, 1, r.bytes, r.len, 0, cut);
+		assert_int_equal(t->report->malformed, 0);
+		assert_int_equal(t->report->dns_count, r.len - cut >= 12 + 13 + 4);
+		unsigned addresses = t->report->answer_count > 0
+			? t->report->answers[0].answer.address_count
+			: 0;
+		assert_int_equal(addresses, r.len - cut >= r.len - 16);
+		talk_free(t);
+	}
 }
 
 static void something_else_on_the_port(void **)
@@ -329,7 +418,9 @@ static void other_opcodes_are_left_alone(void **)
 	struct talk *t = udp();
 	struct frame update = message(1, 0x2800, "zone.example", 6);
 
-	say(t, 0, &update, 0);
+	for (int i = 0; i < 20; i++)
+		say(t, 0, &update, 0);
+	assert_false(t->enough);
 	talk_end(t);
 	assert_int_equal(t->report->dns_count, 0);
 	assert_int_equal(t->report->malformed, 0);
@@ -350,7 +441,7 @@ static void six(void **)
 	assert_int_equal(a->addresses[0].ip_version, 6);
 	assert_int_equal(a->ttl_s, 0);
 	assert_int_equal(a->client_ip_version, 6);
-	assert_memory_equal(a->client_ip, "\xfe\x80", 2);
+	assert_memory_equal(a->client_ip, "\xfe\x80\0\0\0\0\0\0\0\0\0\0\0\0\0\x01", 16);
 	talk_close(t, "six");
 }
 
@@ -418,6 +509,9 @@ int main(void)
 		cmocka_unit_test(names_as_sent),
 		cmocka_unit_test(lies),
 		cmocka_unit_test(a_question_beside_a_lie),
+		cmocka_unit_test(long_names),
+		cmocka_unit_test(owners_written_out),
+		cmocka_unit_test(cut_captures),
 		cmocka_unit_test(something_else_on_the_port),
 		cmocka_unit_test(other_opcodes_are_left_alone),
 		cmocka_unit_test(six),

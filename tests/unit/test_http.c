@@ -80,6 +80,10 @@ static void hosts(void **)
 			0},
 		{"GET HTTPS://abs.example?x HTTP/1.1\r\nHost: proxy\r\n\r\n", "abs.example", 0},
 		{"CONNECT tls.example:443 HTTP/1.1\r\nHost: proxy:1\r\n\r\n", "tls.example", 0},
+		{"CONNECT 192.0.2.9:443 HTTP/1.1\r\nHost: named.example:443\r\n\r\n",
+			"named.example", 0},
+		{"CONNECT [2001:db8::9]:443 HTTP/1.1\r\n\r\n", "2001:db8::9", 0},
+		{"GET / HTTP/1.1\r\nHost: u@h.example\r\n\r\n", "h.example", 0},
 		{"OPTIONS * HTTP/1.1\r\nHost: star.example\r\n\r\n", "star.example", 0},
 		{"NOTIFY /e HTTP/1.1\r\nHOST: 10.0.0.3:2869\r\n\r\n", "10.0.0.3", 0},
 	};

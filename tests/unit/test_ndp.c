@@ -144,14 +144,34 @@ static void prefixes_on_the_link(void **)
 	put_prefix(&f, 64, 0xc0, other);
 	put_prefix(&f, 64, 0x40, own); // not on the link
 	put_prefix(&f, 64, 0xc0, own); // every link's
+	put_prefix(&f, 128, 0xc0, other);
 	put_prefix(&f, 129, 0xc0, other);
 	put_prefix(&f, 0, 0xc0, other);
 	struct talk *t = show(&f);
-	assert_int_equal(t->report->fact_count, 1);
+	assert_int_equal(t->report->fact_count, 2);
 	const struct told_fact *fact = told_fact(t->report, FACT_ROUTER_PREFIX, 0);
 	assert_int_equal(fact->fact.prefix_len, 64);
 	assert_memory_equal(fact->fact.ip, other, 16);
+	fact = told_fact(t->report, FACT_ROUTER_PREFIX, 1);
+	assert_int_equal(fact->fact.prefix_len, 128);
 	talk_close(t, "prefixes");
+
+	f = frame_of((struct ndp){ADVERTISE_ROUTER, 0, 0, 255, own, NULL});
+	for (int i = 0; i < 20; i++)
+		put_prefix(&f, 64, 0x80, other);
+	t = show(&f);
+	assert_int_equal(t->report->fact_count, 8); // of one advertisement at most
+	talk_close(t, "prefixes-many");
+
+	// Sizes that are not those of the option.
+	f = frame_of((struct ndp){ADVERTISE, 0, 0, 255, own, other});
+	put(&f, "\x02\x02", 2);
+	put_fill(&f, 14, 2);
+	put(&f, "\x03\x01\x40\xc0\x20\x01\x0d\xb8", 8);
+	t = show(&f);
+	assert_int_equal(t->report->fact_count, 1);
+	assert_non_null(told_fact(t->report, FACT_ON_LINK, 0));
+	talk_close(t, "option-sizes");
 }
 
 static void lies(void **)

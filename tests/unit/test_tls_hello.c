@@ -212,6 +212,14 @@ static void too_late_or_missed(void **)
 	assert_int_equal(t->report->text_count, 0);
 	talk_close(t, "late");
 
+	t = tcp(); // an alert, a later version, a short one: none of them a hello
+	talk_say(t, 0, "\x15\x03\x03\x00\x04\x01\x00\x00\x00", 9);
+	talk_say(t, 0, "\x16\x03\x05\x00\x04\x01\x00\x00\x00", 9);
+	talk_say(t, 0, "\x16\x03\x01\x00\x04\x01\x00\x00", 8);
+	assert_false(t->enough);
+	assert_int_equal(t->report->malformed, 0);
+	talk_close(t, "no-hello");
+
 	t = tcp();
 	talk_say(t, 1, "\x16\x03\x03\x00\x04\x02\x00\x00\x00", 9); // the server's hello
 	assert_true(t->enough);
@@ -255,6 +263,10 @@ static void lies(void **)
 	f = hello(0x0303, &e);
 	check_lie(&f, "lie-name");
 	e = (struct frame){0};
+	put_extension_of(&e, SERVER_NAME, "\x00\x04\x00\x00\x01x\x00", 7); // more than its list
+	f = hello(0x0303, &e);
+	check_lie(&f, "lie-trailing");
+	e = (struct frame){0};
 	put_server_name(&e, "");
 	f = hello(0x0303, &e);
 	check_lie(&f, "lie-empty");
@@ -283,6 +295,19 @@ static void lies(void **)
 	check_lie(&f, "lie-record");
 }
 
+// Names of other types are passed over, and of two host names the first counts.
+static void several_names(void **)
+{
+	struct frame e = {0};
+
+	put_extension_of(&e, SERVER_NAME, "\x00\x0c\x07\x00\x01q\x00\x00\x01x\x00\x00\x01y", 14);
+	struct frame f = hello(0x0303, &e);
+	struct talk *t = show(&f);
+	assert_string_equal(told_text(t->report, FINDING_SERVER_NAME), "x");
+	assert_int_equal(t->report->malformed, 0);
+	talk_close(t, "several-names");
+}
+
 static void long_alpn_is_bounded(void **)
 {
 	struct frame e = {0}, list = {0};
@@ -309,6 +334,7 @@ int main(void)
 		cmocka_unit_test(after_starttls),
 		cmocka_unit_test(too_late_or_missed),
 		cmocka_unit_test(lies),
+		cmocka_unit_test(several_names),
 		cmocka_unit_test(long_alpn_is_bounded),
 	};
 
