@@ -108,6 +108,18 @@ static void test_mid_flow(void **)
 	assert_int_equal(f[0].packets_up, 8);
 	assert_int_equal(f[1].client_end, 1); // the higher port
 	house_close(&h);
+
+	// A resolver never speaks first, a local one neither.
+	setup(&h, 1);
+	h.orientation = ORIENT_FIRST;
+	house_flow(&h, S(1), S(2), R, "8.8.8.8", 53, A, "192.168.1.10", 5000)->ip_proto = 17;
+	house_flow(&h, S(3), S(4), B, "10.0.0.53", 53, A, "192.168.1.10", 5000)->ip_proto = 17;
+	house_flow(&h, S(5), S(6), B, "10.0.0.53", 514, A, "192.168.1.10", 5000)->ip_proto = 17;
+	house_finish(&h);
+	assert_int_equal(h.record.flows[0].direction, DIRECTION_OUT);
+	assert_true(house_key_is_mac(h.record.flows[1].client_key, 0, A));
+	assert_true(house_key_is_mac(h.record.flows[2].client_key, 0, B));
+	house_close(&h);
 }
 
 static void test_groups_are_nobody(void **)
@@ -330,6 +342,26 @@ static void test_client_row_times(void **)
 	assert_int_equal(h.record.client_count, 4);
 	house_finish(&h);
 	assert_int_equal(h.record.client_count, 4);
+	house_close(&h);
+}
+
+// Captures whose times begin at 0.
+static void test_time_zero(void **)
+{
+	struct house h;
+	setup(&h, 1);
+	house_fact(&h, 0, FACT_DHCP_BINDING, A, "10.0.0.1", NULL);
+	house_answer(&h, 0, "10.0.0.1", "www.example", WEB);
+	house_flow(&h, 0, 0, A, "10.0.0.1", 5000, R, WEB, 443)->event.time_ns = 0;
+	house_finish(&h);
+	assert_int_equal(h.record.client_count, 1);
+	assert_int_equal(h.record.clients[0].address_count, 1);
+	assert_string_equal(h.record.flows[0].server_name, "www.example");
+	assert_int_equal(h.record.usage_count, 2);
+	assert_int_equal(h.record.usages[0].row.active_s, 1);
+	struct ledger_stats stats;
+	ledger_stats(h.ledger, &stats);
+	assert_int_equal(stats.clients_now, 1);
 	house_close(&h);
 }
 
@@ -689,6 +721,7 @@ int main(void)
 		cmocka_unit_test(test_renumbered_by_dhcp),
 		cmocka_unit_test(test_client_row),
 		cmocka_unit_test(test_client_row_times),
+		cmocka_unit_test(test_time_zero),
 		cmocka_unit_test(test_vlans),
 		cmocka_unit_test(test_on_link_is_local),
 		cmocka_unit_test(test_names),

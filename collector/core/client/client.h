@@ -66,17 +66,18 @@ struct client {
 	struct identity id;
 	uint8_t key[16]; // client_key, computed once
 	uint64_t serial; // counts clients made; never used again
-	uint64_t first_seen_ns, last_seen_ns; // 0: has never been seen to send
+	uint64_t first_seen_ns, last_seen_ns;
 
 	// Links of the table: pool indexes, POOL_NONE: none.
 	uint32_t next; // in the bucket
 	uint32_t newer, older; // by when it was last seen
-	uint64_t touched_ns; // when it was last moved there
+	uint64_t touched_ns; // when it was last moved there; CLIENT_NEVER: not yet
 
 	// Rows (ledger).
 	uint32_t deadline; // place in the heap of deadlines
 	uint64_t due_ns; // when its next row is due; CLIENT_NEVER: none
 	uint64_t row_ns, row_last_seen_ns; // of the last row, and what it said
+	bool seen; // to send; a capture's times may begin at 0
 	bool row_written;
 	bool changed; // since the last row
 

@@ -179,6 +179,7 @@ struct client *client_table_add(struct client_table *table, const struct identit
 		.next = table->buckets[bucket],
 		.deadline = POOL_NONE,
 		.due_ns = CLIENT_NEVER,
+		.touched_ns = CLIENT_NEVER,
 		.random = is_random(id),
 		.router_since_ns = CLIENT_NEVER,
 		.vendor = id->kind == IDENTITY_MAC ? vendor_of(id->value) : NULL};
@@ -189,7 +190,7 @@ struct client *client_table_add(struct client_table *table, const struct identit
 
 void client_table_touch(struct client_table *table, struct client *client, uint64_t now_ns)
 {
-	if (now_ns < client->touched_ns + CLIENT_TOUCH_NS)
+	if (client->touched_ns != CLIENT_NEVER && now_ns < client->touched_ns + CLIENT_TOUCH_NS)
 		return;
 	client->touched_ns = now_ns;
 	list_remove(table, client);

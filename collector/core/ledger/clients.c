@@ -14,8 +14,7 @@ static_assert((int)IDENTITY_IP6 == (int)CLIENT_KIND_IP6);
 // Whether it stands in records: seen, of its own, and not to be kept silent about.
 static bool is_known(const struct client *client)
 {
-	return client->first_seen_ns != 0 && !client->hidden &&
-		client->router_since_ns == CLIENT_NEVER;
+	return client->seen && !client->hidden && client->router_since_ns == CLIENT_NEVER;
 }
 
 // Until when its addresses were its own, as the bindings know.
@@ -106,7 +105,8 @@ void ledger_client_seen(
 {
 	client_table_touch(&ledger->clients, client, ledger->now_ns);
 	client->last_seen_ns = MAX(client->last_seen_ns, to_ns);
-	if (unlikely(client->first_seen_ns == 0)) {
+	if (unlikely(!client->seen)) {
+		client->seen = true;
 		client->first_seen_ns = from_ns;
 		if (!is_known(client))
 			return;
