@@ -13,7 +13,8 @@
 enum { BATCH_KEY_MAX = 128, BATCH_ROWS_MAX = 4096 };
 
 // One row: a delimited protobuf message (varint length, then the message), or a JSON object with
-// its newline.
+// its newline; or nothing, the tombstone of its key. Keys are text: of flows, usage and erasures
+// the client_key as 32 hex digits, of clients "tenant/" and those, of health the collector_id.
 struct batch_row {
 	uint32_t offset, len; // in bytes
 	uint32_t key_offset, key_len; // Kafka key, in bytes as well; 0: none

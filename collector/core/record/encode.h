@@ -2,6 +2,7 @@
 // knows to be enough. All inline: this is the inside of the door's hot path.
 #pragma once
 
+#include "core/base/compiler.h"
 #include "core/schema/field.h"
 
 #include <stdbool.h>
@@ -66,6 +67,7 @@ static inline uint8_t *message_close(uint8_t *body, uint8_t *at)
 {
 	size_t len = (size_t)(at - body);
 
+	INVARIANT(len <= MESSAGE_MAX);
 	if (len < 0x80) {
 		body[-2] = (uint8_t)len;
 		memmove(body - 1, body, len);
