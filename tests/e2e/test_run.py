@@ -14,7 +14,7 @@ import tempfile
 import time
 import unittest
 
-import frames as f
+import packets as f
 import programs
 from programs import HOUSE, NOBODY, Network, run, unaccounted, wait_until
 
