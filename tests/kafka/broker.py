@@ -37,7 +37,7 @@ POM = HERE / "pom.xml"
 
 DAY_MS = 24 * 3600 * 1000
 
-# The five topics and what each is created with. A record lives for at most retention.ms +
+# The five topics, after kafka.topic_prefix, and what each is created with. A record lives for at most retention.ms +
 # segment.ms: together the 90 days which a policy may not exceed. Weir stamps rows itself
 # (CreateTime), so that a replayed or delayed row keeps its own age.
 COMMON = {
@@ -47,12 +47,13 @@ COMMON = {
 }
 DELETE = {"cleanup.policy": "delete", **COMMON}
 COMPACT = {"cleanup.policy": "compact,delete", **COMMON}
+PREFIX = "weir."
 TOPICS = {
-    "weir.flows": DELETE,
-    "weir.usage": DELETE,
-    "weir.health": DELETE,
-    "weir.erasures": DELETE,
-    "weir.clients": COMPACT,
+    "flows": DELETE,
+    "usage": DELETE,
+    "health": DELETE,
+    "erasures": DELETE,
+    "clients": COMPACT,
 }
 
 # Who may log in at the second listener (SASL/PLAIN), for what a refused producer is told.
@@ -140,9 +141,10 @@ def die_with_parent():
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
-def topic_commands(bootstrap):
+def topic_commands(bootstrap, prefix):
     """The arguments for TopicCommand that make Weir's topics, one list a topic."""
     for name, settings in TOPICS.items():
+        name = prefix + name
         command = ["--bootstrap-server", bootstrap, "--create", "--if-not-exists",
                    "--topic", name, "--partitions", "1", "--replication-factor", "1"]
         for key, value in settings.items():
@@ -150,11 +152,11 @@ def topic_commands(bootstrap):
         yield name, command
 
 
-def create_topics(bootstrap):
+def create_topics(bootstrap, prefix=PREFIX):
     """Makes those of Weir's topics that are not there yet, all at once: each is one JVM."""
     jars = fetch_jars()
     running = []
-    for name, command in topic_commands(bootstrap):
+    for name, command in topic_commands(bootstrap, prefix):
         argv = java(jars, "128m", f"-Dlog4j2.configurationFile={HERE / 'log4j2.xml'}",
                     "org.apache.kafka.tools.TopicCommand", *command)
         running.append((name, subprocess.Popen(argv, stdin=subprocess.DEVNULL,
@@ -340,8 +342,8 @@ class Broker:
             raise BrokerError(f"{main} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
         return done.stdout
 
-    def create_topics(self):
-        create_topics(self.bootstrap)
+    def create_topics(self, prefix=PREFIX):
+        create_topics(self.bootstrap, prefix)
 
     def topic_settings(self):
         """{topic: {setting: value}} of what differs from the broker's defaults, as the broker
@@ -388,7 +390,7 @@ def run(port):
     with Broker(port=port) as broker:
         broker.create_topics()
         print(f"Kafka {kafka_version()} at {broker.bootstrap}, data in {broker.dir}")
-        print(f"topics: {' '.join(TOPICS)}")
+        print(f"topics: {' '.join(PREFIX + name for name in TOPICS)}")
         print(f"read: kcat -b {broker.bootstrap} -t weir.flows -C -e -q")
         print("Ctrl-C stops it and removes its data", flush=True)
         while broker.process.poll() is None:
@@ -405,12 +407,13 @@ def main():
     runs.add_argument("--port", type=int, help="listen here (default: any free port)")
     topics = commands.add_parser("topics", help="make Weir's topics on a broker that runs")
     topics.add_argument("bootstrap", metavar="HOST:PORT")
+    topics.add_argument("prefix", nargs="?", default=PREFIX, help="kafka.topic_prefix")
     options = parser.parse_args()
     try:
         if options.command == "fetch":
             print(fetch_jars())
         elif options.command == "topics":
-            create_topics(options.bootstrap)
+            create_topics(options.bootstrap, options.prefix)
         else:
             run(options.port)
     except Missing as error:
