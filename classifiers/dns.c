@@ -394,6 +394,9 @@ static void inspect_datagram(struct message *m, struct cursor payload)
 	bool fragment = (m->packet->bits & PACKET_FRAGMENT) != 0;
 
 	inspect_message(m, payload, fragment ? UINT16_MAX : m->packet->payload_len);
+	// Whoever begins with an answer was asked before we looked.
+	if (m->view->payload_packets == 1 && m->flow->noise == 0 && (m->flags & FLAG_RESPONSE) != 0)
+		report_mid_flow(m->report);
 }
 
 static enum classify_next dns_inspect(void *, void *state, const struct packet *packet,

@@ -216,14 +216,19 @@ static struct span authority_of(const char *method, struct span t)
 	return t;
 }
 
-// The host in an authority (RFC 3986 section 3.2): without user, password, port, or the brackets of
-// an IPv6 literal.
+// An authority without user and password (RFC 3986 section 3.2.1), which name nobody's server.
+static struct span without_user(struct span a)
+{
+	for (size_t i = a.len; i > 0; i--)
+		if (a.at[i - 1] == '@')
+			return (struct span){a.at + i, a.len - i};
+	return a;
+}
+
+// The host in such an authority: without port, or the brackets of an IPv6 literal; empty when the
+// authority is none.
 static struct span host_of(struct span a)
 {
-	for (size_t i = a.len; i > 0; i--) {
-		if (a.at[i - 1] == '@')
-			return host_of((struct span){a.at + i, a.len - i});
-	}
 	if (a.len > 2 && a.at[0] == '[') {
 		const uint8_t *close = memchr(a.at, ']', a.len);
 		return close == NULL ? (struct span){0}
@@ -257,9 +262,10 @@ static void say_server(struct http_flow *flow, struct span authority, struct rep
 	flow->host = true;
 	if (authority.len == 0)
 		return;
-	struct span host = host_of(authority);
-	if (host_is_sound(host))
-		report_text(report, FINDING_SERVER_NAME, NAME_HTTP, host.at, host.len);
+	authority = without_user(authority);
+	// As sent, port and brackets included (SCHEMA.md, server_name).
+	if (host_is_sound(host_of(authority)) && host_is_sound(authority))
+		report_text(report, FINDING_SERVER_NAME, NAME_HTTP, authority.at, authority.len);
 	else
 		report_malformed(report);
 }

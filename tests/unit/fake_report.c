@@ -86,6 +86,11 @@ void report_answer(struct report *r, const struct answer *answer)
 	a->answer.name = (const uint8_t *)a->name;
 }
 
+void report_mid_flow(struct report *r)
+{
+	r->mid_flow++;
+}
+
 void report_malformed(struct report *r)
 {
 	r->malformed++;

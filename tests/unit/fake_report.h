@@ -39,6 +39,7 @@ struct report {
 	uint32_t text_count, number_count, dns_count, fact_count, answer_count;
 	uint32_t dns_queries, dns_answers, dns_failures;
 	uint32_t malformed;
+	uint32_t mid_flow;
 };
 
 void report_forget(struct report *report);

@@ -93,6 +93,7 @@ static void a_question_answered(void **)
 	assert_int_equal(told->dns[0].entry.rcode, 0);
 	assert_int_equal(told->dns[0].entry.latency_us, 1500000);
 	assert_int_equal(told->dns_queries, 1);
+	assert_int_equal(told->mid_flow, 0);
 	assert_int_equal(told->dns_answers, 1);
 	assert_int_equal(told->dns_failures, 0);
 	assert_int_equal(told->answer_count, 1);
@@ -181,6 +182,8 @@ static void an_answer_without_its_question(void **)
 	assert_int_equal(t->report->dns_count, 1);
 	assert_int_equal(t->report->dns[0].entry.latency_us, DNS_NOT_ANSWERED);
 	assert_int_equal(t->report->dns_answers, 1);
+	// Its receiver asked before we looked.
+	assert_int_equal(t->report->mid_flow, 1);
 	assert_int_equal(t->report->dns_queries, 0);
 	assert_int_equal(t->report->dns_failures, 0);
 	talk_close(t, "question-unseen");

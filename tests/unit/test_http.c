@@ -60,11 +60,11 @@ static void hosts(void **)
 		const char *host; // NULL: none
 		unsigned malformed;
 	} cases[] = {
-		{"GET / HTTP/1.1\r\nHost: a.example:8080\r\n\r\n", "a.example", 0},
-		{"GET / HTTP/1.1\r\nHost: a.example:\r\n\r\n", "a.example", 0},
-		{"GET / HTTP/1.1\r\nHost: 192.0.2.1:80\r\n\r\n", "192.0.2.1", 0},
-		{"GET / HTTP/1.1\r\nHost: [2001:db8::1]:80\r\n\r\n", "2001:db8::1", 0},
-		{"GET / HTTP/1.1\r\nHost: [2001:db8::1]\r\n\r\n", "2001:db8::1", 0},
+		{"GET / HTTP/1.1\r\nHost: a.example:8080\r\n\r\n", "a.example:8080", 0},
+		{"GET / HTTP/1.1\r\nHost: a.example:\r\n\r\n", "a.example:", 0},
+		{"GET / HTTP/1.1\r\nHost: 192.0.2.1:80\r\n\r\n", "192.0.2.1:80", 0},
+		{"GET / HTTP/1.1\r\nHost: [2001:db8::1]:80\r\n\r\n", "[2001:db8::1]:80", 0},
+		{"GET / HTTP/1.1\r\nHost: [2001:db8::1]\r\n\r\n", "[2001:db8::1]", 0},
 		{"GET / HTTP/1.0\r\n\r\n", NULL, 0},
 		{"GET / HTTP/1.1\r\nHost:\r\n\r\n", NULL, 0},
 		{"GET / HTTP/1.1\nHost: lf.example\n\n", "lf.example", 0},
@@ -76,16 +76,16 @@ static void hosts(void **)
 		{"GET / HTTP/1.1\r\nHost: [2001:db8::1\r\n\r\n", NULL, 1},
 		{"GET / HTTP/1.1\r\nHost: a\x01z\r\n\r\n", NULL, 1},
 		// An absolute target counts more than Host, and its user is nobody's business.
-		{"GET http://u:p@abs.example:81/x HTTP/1.1\r\nHost: proxy\r\n\r\n", "abs.example",
-			0},
+		{"GET http://u:p@abs.example:81/x HTTP/1.1\r\nHost: proxy\r\n\r\n",
+			"abs.example:81", 0},
 		{"GET HTTPS://abs.example?x HTTP/1.1\r\nHost: proxy\r\n\r\n", "abs.example", 0},
-		{"CONNECT tls.example:443 HTTP/1.1\r\nHost: proxy:1\r\n\r\n", "tls.example", 0},
+		{"CONNECT tls.example:443 HTTP/1.1\r\nHost: proxy:1\r\n\r\n", "tls.example:443", 0},
 		{"CONNECT 192.0.2.9:443 HTTP/1.1\r\nHost: named.example:443\r\n\r\n",
-			"named.example", 0},
-		{"CONNECT [2001:db8::9]:443 HTTP/1.1\r\n\r\n", "2001:db8::9", 0},
+			"named.example:443", 0},
+		{"CONNECT [2001:db8::9]:443 HTTP/1.1\r\n\r\n", "[2001:db8::9]:443", 0},
 		{"GET / HTTP/1.1\r\nHost: u@h.example\r\n\r\n", "h.example", 0},
 		{"OPTIONS * HTTP/1.1\r\nHost: star.example\r\n\r\n", "star.example", 0},
-		{"NOTIFY /e HTTP/1.1\r\nHOST: 10.0.0.3:2869\r\n\r\n", "10.0.0.3", 0},
+		{"NOTIFY /e HTTP/1.1\r\nHOST: 10.0.0.3:2869\r\n\r\n", "10.0.0.3:2869", 0},
 	};
 
 	for (unsigned i = 0; i < ARRAY_COUNT(cases); i++) {

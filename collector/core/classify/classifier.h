@@ -66,6 +66,8 @@ void report_dns_counts(
 	struct report *report, uint32_t queries, uint32_t answers, uint32_t failures);
 void report_fact(struct report *report, const struct fact *fact);
 void report_answer(struct report *report, const struct answer *answer);
+void report_mid_flow(
+	struct report *report); // its beginning was not seen: who is the client, is judged
 void report_malformed(struct report *report); // counted by name
 
 struct classifier_config {

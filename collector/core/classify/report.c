@@ -39,6 +39,12 @@ void report_verdict(struct report *report, const struct verdict *verdict)
 	flow->dpi = verdict->dpi;
 }
 
+void report_mid_flow(struct report *report)
+{
+	if (report->flow != NULL && !(report->flow->bits & FLOW_SYN))
+		report->flow->bits |= FLOW_MID;
+}
+
 void report_dns(struct report *report, const struct dns_finding *entry)
 {
 	struct flow *flow = report->flow;

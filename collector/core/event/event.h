@@ -20,7 +20,7 @@ struct event {
 enum orientation {
 	ORIENT_FIRST, // end 0 sent first
 	ORIENT_SYN, // end 0 sent the SYN (or got the SYN/ACK)
-	ORIENT_MID, // TCP joined in the middle: the ledger judges
+	ORIENT_MID, // joined in the middle: the ledger judges
 };
 
 // SCHEMA.md, flow.visibility, bit by bit as listed there.

@@ -42,7 +42,7 @@ enum end_reason {
 
 enum flow_bits {
 	FLOW_SWAPPED = 1 << 0, // end 0 is the key's second end
-	FLOW_MID = 1 << 1, // TCP whose beginning was not seen
+	FLOW_MID = 1 << 1, // its beginning was not seen (TCP without SYN, a DNS answer first)
 	FLOW_CLOSED = 1 << 2, // both FINs acknowledged, or a RST
 	FLOW_SYN = 1 << 3, // the initiator is known by its SYN
 	FLOW_EXCLUDED = 1 << 4, // the policy excludes an end: no DPI, no names
