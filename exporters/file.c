@@ -308,6 +308,7 @@ static int begin_segment(struct exporter *e)
 	if (err != 0) {
 		open_name(name, e->name);
 		unlinkat(e->directory_fd, name, 0);
+		e->number--; // numbers have no gaps
 		close(fd);
 		return err;
 	}
@@ -323,10 +324,12 @@ static void finish_segment(struct exporter *e)
 
 	open_name(name, e->name);
 	int err = empty ? 0 : segment_writer_finish(e->writer);
-	if (empty)
-		unlinkat(e->directory_fd, name, 0); // no room for a single block
-	else if (err == 0)
+	if (empty) { // no room for a single block
+		unlinkat(e->directory_fd, name, 0);
+		e->number--;
+	} else if (err == 0) {
 		err = settle(e, e->fd, name, e->name);
+	}
 	e->bytes_raw += segment_writer_raw_bytes(e->writer);
 	e->bytes_sent += empty ? 0 : segment_writer_bytes(e->writer);
 	close(e->fd);

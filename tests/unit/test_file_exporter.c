@@ -368,6 +368,7 @@ static void test_no_room(void **state)
 	assert_int_equal(f->done.delivered, 200);
 	assert_int_equal(list(f, ".open", names), 0);
 	assert_int_equal(list(f, ".wseg", names), 2);
+	assert_non_null(strstr(names[1], "-000002.wseg")); // numbers have no gaps
 	for (unsigned i = 0; i < 2; i++) {
 		assert_int_equal(rows_in(f, names[i], &finished), 100);
 		assert_true(finished);
