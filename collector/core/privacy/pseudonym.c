@@ -1,4 +1,9 @@
 // Keyed pseudonyms: HMAC-SHA-256 (RFC 2104) by libcrypto, SipHash for flow ids.
+
+// SHA-256 whose state is ours to copy: libcrypto 3's own HMAC() looks up its algorithms by name and
+// allocates at each call, which makes it seven times as dear, and a flood makes a client a packet.
+#define OPENSSL_API_COMPAT 10101
+
 #include "core/privacy/pseudonym.h"
 
 #include "core/base/compiler.h"
@@ -9,25 +14,39 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <openssl/sha.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+// A key of HMAC, taken in: the hash's state after either padded key (RFC 2104 section 4).
+struct hmac_key {
+	SHA256_CTX inner, outer;
+};
+
 struct pseudonym {
-	uint8_t key[PSEUDONYM_PURPOSE_COUNT][32];
+	struct hmac_key keys[PSEUDONYM_PURPOSE_COUNT];
 	struct hash_key flow;
+	uint8_t key[32]; // while keys are derived
 	uint8_t file[PSEUDONYM_FILE_MAX]; // while it is read
 };
 
-static void hmac(
-	const uint8_t *key, size_t key_len, const void *message, size_t len, uint8_t out[32])
+static void take_in(struct hmac_key *ret, const uint8_t key[32])
 {
-	unsigned out_len = 32;
+	uint8_t padded[SHA256_CBLOCK] = {0};
 
-	// Fails for want of memory only; a pseudonym that was not made must not leave.
-	REQUIRE(HMAC(EVP_sha256(), key, (int)key_len, message, len, out, &out_len) != NULL);
+	memcpy(padded, key, 32);
+	for (size_t i = 0; i < sizeof(padded); i++)
+		padded[i] ^= 0x36;
+	SHA256_Init(&ret->inner);
+	SHA256_Update(&ret->inner, padded, sizeof(padded));
+	for (size_t i = 0; i < sizeof(padded); i++)
+		padded[i] ^= 0x36 ^ 0x5c;
+	SHA256_Init(&ret->outer);
+	SHA256_Update(&ret->outer, padded, sizeof(padded));
+	OPENSSL_cleanse(padded, sizeof(padded));
 }
 
 // A key for each purpose from the secret.
@@ -36,9 +55,14 @@ static void derive(struct pseudonym *p, const void *secret, size_t len)
 	for (uint8_t purpose = 1; purpose < PSEUDONYM_PURPOSE_COUNT; purpose++) {
 		uint8_t label[] = "weir pseudonym 0";
 		label[sizeof(label) - 2] = (uint8_t)('0' + purpose);
-		hmac(secret, len, label, sizeof(label) - 1, p->key[purpose]);
+		// Fails for want of memory only; a pseudonym that was not made must not leave.
+		REQUIRE(HMAC(EVP_sha256(), secret, (int)len, label, sizeof(label) - 1, p->key,
+				NULL) != NULL);
+		take_in(&p->keys[purpose], p->key);
+		if (purpose == PSEUDONYM_FLOW)
+			memcpy(&p->flow, p->key, sizeof(p->flow));
 	}
-	memcpy(&p->flow, p->key[PSEUDONYM_FLOW], sizeof(p->flow));
+	OPENSSL_cleanse(p->key, sizeof(p->key));
 }
 
 // By the open file, not by its name: what is checked is what is read.
@@ -159,7 +183,14 @@ void pseudonym_free(struct pseudonym *pseudonym)
 void pseudonym_make(const struct pseudonym *pseudonym, enum pseudonym_purpose purpose,
 	const void *message, size_t len, uint8_t ret[32])
 {
-	hmac(pseudonym->key[purpose], 32, message, len, ret);
+	SHA256_CTX state = pseudonym->keys[purpose].inner;
+	uint8_t digest[SHA256_DIGEST_LENGTH];
+
+	SHA256_Update(&state, message, len);
+	SHA256_Final(digest, &state);
+	state = pseudonym->keys[purpose].outer;
+	SHA256_Update(&state, digest, sizeof(digest));
+	SHA256_Final(ret, &state);
 }
 
 uint64_t pseudonym_word(const struct pseudonym *pseudonym, uint64_t word)
