@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { OPT_PROFILE = 256, OPT_FORMAT, OPT_FILTER, OPT_EXPORTER, OPT_SEED, OPT_SET, OPT_HELP };
@@ -142,10 +143,16 @@ int options_read(struct settings *settings, int argc, char **argv, struct proble
 {
 	// The file first, wherever -c stands: the command line overrides.
 	int err = pass(settings, argc, argv, true, problems);
+	char *configured = settings->interface;
+	settings->interface = NULL;
 	if (err == 0)
 		err = pass(settings, argc, argv, false, problems);
-	if (err == 0 && settings->read_file != NULL && settings->interface != NULL &&
-		settings->path == NULL)
+	if (err == 0 && settings->read_file != NULL && settings->interface != NULL)
 		problems_add(problems, "command line", 0, "-r and -i exclude each other");
+	// A capture file given here is read in place of the interface that the settings name.
+	if (settings->read_file == NULL && settings->interface == NULL)
+		settings->interface = configured;
+	else
+		free(configured);
 	return err != 0 ? err : problems->count > 0 ? -EINVAL : 0;
 }
