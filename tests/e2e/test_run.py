@@ -137,6 +137,13 @@ class Reading(Scratch):
         self.assertEqual(done.status, 0, done.said)
         self.assertEqual([row["record"] for row in done.rows()], ["health"])
 
+    def test_a_file_in_place_of_the_configured_interface(self):
+        settings = self.path("weir.yaml", "capture:\n  interface: eth0\n")
+        done = self.weir("run", "-c", settings, "-r", HOUSE, *FULL)
+        self.assertEqual(done.status, 0, done.said)
+        self.refused(self.weir("run", "-c", settings, "-r", HOUSE, "-i", "eth0", *FULL),
+                     "exclude each other")
+
     def test_refused_sources(self):
         self.refused(self.weir("run", "-r", self.path("no.pcap"), *FULL), "no.pcap", "No such file")
         self.refused(self.weir("run", "-r", self.path("text.pcap", "no capture\n" * 9), *FULL),
@@ -281,6 +288,44 @@ class Segments(Scratch):
         by_type = [sorted(line for line in programs.masked(done.out) if '"health"' not in line)
                    for done in (direct, read)]
         self.assertEqual(*by_type)
+
+    def blocked(self, *words):
+        """A run whose reader takes nothing, until all batches are full."""
+        process = subprocess.Popen([WEIR, "run", "-r", HOUSE, *FULL, "--set", "export.batches=8",
+                                    "--set", "export.batch_bytes=16KiB", *words], cwd=self.dir,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, pipesize=4096)
+        self.addCleanup(process.communicate)
+        self.addCleanup(process.kill)
+        with self.assertRaises(subprocess.TimeoutExpired):
+            process.wait(1.5)
+        return process
+
+    def test_a_signal_ends_the_wait_for_a_reader(self):
+        process = self.blocked("--set", "export.shutdown_timeout=1s")
+        began = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(20), 3)
+        self.assertGreater(time.monotonic() - began, 0.5)
+        said = process.stderr.read().decode()
+        self.assertIn("rows of type flow were lost: shutdown", said)
+        self.assertIn("rows of type usage were lost: no_batch", said)
+
+    def test_a_second_signal_waits_for_nothing(self):
+        process = self.blocked("--set", "export.shutdown_timeout=10m")
+        process.send_signal(signal.SIGINT)
+        with self.assertRaises(subprocess.TimeoutExpired):
+            process.wait(1)
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(process.wait(20), 3)
+
+    def test_rows_dropped_for_a_slow_reader_are_told(self):
+        process = self.blocked("--set", "capture.overload=drop")
+        out, said = process.communicate(timeout=30)
+        self.assertEqual(process.returncode, 3, said)
+        told = sum(int(n) for n in re.findall(rb"(\d+) rows of type \w+ were lost: no_batch", said))
+        health = json.loads(out.splitlines()[-1])
+        self.assertGreater(told, 0)
+        self.assertEqual(told, sum(lost["rows"] for lost in health["lost"]))
 
     def test_a_reader_that_goes_away(self):
         """weir run -o - | head -1: ends, and the status says that rows were lost."""

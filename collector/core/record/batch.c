@@ -96,7 +96,7 @@ struct batch *batch_pool_take(struct batch_pool *pool, enum record_type type, bo
 
 	collect_done(pool);
 	while (pool->free_count <= keep) {
-		if (!wait)
+		if (!wait || (pool->give_up != NULL && pool->give_up(pool->give_up_arg)))
 			return NULL;
 		nanosleep(&(struct timespec){.tv_nsec = WAIT_NS}, NULL);
 		collect_done(pool);

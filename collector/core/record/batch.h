@@ -38,6 +38,9 @@ struct batch_pool {
 	struct ring done; // export -> ledger
 	struct batch **free; // ledger's
 	uint32_t free_count;
+	// Ledger: asked while it waits for an empty batch whether to wait no longer; NULL: never.
+	bool (*give_up)(void *arg);
+	void *give_up_arg;
 	_Atomic bool closed; // ledger: wo, export: ro: nothing more will be sealed
 };
 
@@ -50,7 +53,7 @@ size_t batch_pool_bytes(const struct batch_pool *pool);
 
 // Ledger: an empty batch, or NULL when none is free for this type: the last BATCHES_FOR_HEALTH are
 // for health only, and of the last few before those clients get more than usage, and usage more
-// than flows. `wait`: any, as soon as there is one (files).
+// than flows. `wait`: any, as soon as there is one (files), or NULL when give_up() says so.
 struct batch *batch_pool_take(struct batch_pool *pool, enum record_type type, bool wait);
 
 // Ledger: the batch is the export thread's from now on. Never fails: the ring holds them all.

@@ -44,6 +44,7 @@ struct run {
 	uint64_t started_ns; // steady clock
 	uint64_t housekeeping_ns, health_ns, progress_ns;
 	uint64_t stop_ns; // when the source ends, once a signal came; 0: none came
+	uint64_t export_by_ns; // when export must be through; 0: it has all the time it needs
 };
 
 static uint64_t steady_ns(void)
@@ -136,6 +137,17 @@ static bool waits(const struct run *r)
 	return r->settings->overload == OVERLOAD_WAIT;
 }
 
+// Whether export has had its time. It has all it needs until a signal comes or a live source ends,
+// shutdown_timeout from then on, and none after a second signal.
+static bool time_is_up(void *run)
+{
+	struct run *r = run;
+
+	if (process_stop && r->export_by_ns == 0)
+		r->export_by_ns = steady_ns() + r->settings->shutdown_timeout;
+	return process_stop > 1 || (r->export_by_ns != 0 && steady_ns() >= r->export_by_ns);
+}
+
 static int make_ledger(struct run *r)
 {
 	const struct settings *s = r->settings;
@@ -151,6 +163,8 @@ static int make_ledger(struct run *r)
 	};
 
 	int err = batch_pool_init(&r->batches, (uint32_t)s->batches, (uint32_t)s->batch_bytes);
+	r->batches.give_up = time_is_up;
+	r->batches.give_up_arg = r;
 	if (!err)
 		err = record_new(&r->record, r->config->policy,
 			classify_taxonomy(r->shard->classify), &r->identity, &r->batches,
@@ -384,7 +398,7 @@ static void housekeeping(struct run *r, bool terminal)
 	if (now_ns - r->housekeeping_ns < HOUSEKEEPING_NS)
 		return;
 	r->housekeeping_ns = now_ns;
-	if (export_ended(r->export))
+	if (export_ended(r->export) && process_stop == 0)
 		process_stop = 1;
 	record_seal(r->record, now_ns, r->settings->batch_age, false);
 	if (r->live && now_ns - r->health_ns >= HEALTH_PERIOD_S * NS_PER_S) {
@@ -426,22 +440,28 @@ static void turn(struct run *r)
 		fprintf(stderr, "\r\033[K");
 }
 
+// Waits until all that was sealed is out, or the time is up.
+static bool drain(struct run *r)
+{
+	while (!export_drain(r->export, HOUSEKEEPING_NS))
+		if (time_is_up(r))
+			return false;
+	return true;
+}
+
 // Everything that is open goes out, health last. Whether every row arrived.
 static bool finish(struct run *r)
 {
-	uint64_t timeout_ns = r->settings->shutdown_timeout;
-
+	if (r->live && r->export_by_ns == 0)
+		r->export_by_ns = steady_ns() + r->settings->shutdown_timeout;
 	ledger_finish(r->ledger);
 	record_seal(r->record, steady_ns(), 0, true);
-	// A file has no deadline; a signal brings one, also while this waits.
-	bool drained = false;
-	while (!drained && !r->live && !process_stop)
-		drained = export_drain(r->export, HOUSEKEEPING_NS);
-	if (!drained)
-		export_drain(r->export, timeout_ns);
+	drain(r);
 	write_health(r, true);
 	record_seal(r->record, steady_ns(), 0, true);
-	return export_stop(r->export, timeout_ns);
+	// What is left to do is to close.
+	bool drained = drain(r);
+	return export_stop(r->export, drained ? r->settings->shutdown_timeout : 0);
 }
 
 // Each packet is in a flow, consumed, or dropped by a name: the three are counted apart and must
@@ -464,14 +484,32 @@ static bool sum_is_right(const struct run *r)
 	return false;
 }
 
-static void say_what_was_lost(const struct export_stats *export)
+// Rows that did not arrive, by type and cause: what export lost, what the door could not hand over,
+// and segments that never reached the ledger. Whether there are any.
+static bool say_what_was_lost(const struct run *r, const struct export_stats *export)
 {
+	uint64_t counters[COUNTER_COUNT];
+	struct record_stats made;
+	bool any = false;
+
+	sum_counters(r, counters);
+	record_stats(r->record, &made);
 	for (unsigned type = 1; type < RECORD_TYPE_COUNT; type++)
-		for (unsigned cause = 0; cause < LOST_CAUSE_COUNT; cause++)
-			if (export->lost[type][cause] > 0)
-				log_warning("%llu rows of type %s were lost: %s",
-					(unsigned long long)export->lost[type][cause],
-					record_type_name(type), lost_cause_name(cause));
+		for (unsigned cause = 0; cause < LOST_CAUSE_COUNT; cause++) {
+			uint64_t rows = export->lost[type][cause];
+			if (cause == LOST_NO_BATCH)
+				rows += made.no_batch[type];
+			if (cause == LOST_TOO_LARGE)
+				rows += made.too_large[type];
+			if (cause == LOST_EVENT_RING && type == RECORD_FLOW)
+				rows += counters[COUNTER_event_lost_segment];
+			if (rows == 0)
+				continue;
+			any = true;
+			log_warning("%llu rows of type %s were lost: %s", (unsigned long long)rows,
+				record_type_name(type), lost_cause_name(cause));
+		}
+	return any;
 }
 
 static void summarise(const struct run *r)
@@ -546,8 +584,7 @@ enum run_status run(const struct run_config *config)
 		log_error("%s", r.shard->ops->error(r.shard->capture));
 		status = RUN_SOURCE_BROKE;
 	}
-	say_what_was_lost(&export);
-	if (!delivered)
+	if (say_what_was_lost(&r, &export) || !delivered)
 		status = RUN_ROWS_LOST;
 	if (!sum_is_right(&r))
 		status = RUN_SUM_WRONG;
