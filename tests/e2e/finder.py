@@ -14,11 +14,15 @@ Short things would match by chance, so they are held to more:
 - A MAC's last three octets count as aa:bb:cc, or as six hex digits between other characters; only
   as aa-bb-cc when all digits are decimal: 10:00:01 is a time.
 - A name of fewer than six characters counts between other characters than letters and digits.
-- A name that is part of a word which everybody may say (a vendor's or a protocol's name, a field's)
-  counts when it is the whole of a value.
+- A name that is part of what everybody may say (a vendor's or a protocol's name), or made of digits
+  and dots, counts when it is the whole of a value, or stands in a log line; one that is just such a
+  name cannot be told from it.
+- Mostly zeros are no proof: MACs with four, IPv4 with two of them count as the whole of a field, and
+  as text; a number below 2^24 is no address (3.0.0.0, turned round, is 3).
 Runs are seeded, so that keyed octets are the same each time: what a test found once, it finds again.
 """
 
+import csv
 import ctypes
 import ctypes.util
 import ipaddress
@@ -41,13 +45,12 @@ WORD = re.compile(r"[a-z0-9._-]+")
 
 
 def vocabulary():
-    """Words that everybody may say: vendors, protocols, fields and their enumerations."""
-    words = set()
-    with open("/usr/share/ieee-data/oui.csv", encoding="utf-8", errors="replace") as file:
-        words.update(line.lower() for line in file)
-    known = subprocess.run(["ndpiReader", "-h"], capture_output=True, text=True, check=False)
-    words.update(known.stdout.lower().splitlines())
-    return "\n".join(words)
+    """Words that everybody may say, in lower case: vendors, and nDPI's protocols."""
+    with open("/usr/share/ieee-data/oui.csv", encoding="utf-8", errors="replace", newline="") as file:
+        words = {row[2].strip().lower() for row in csv.reader(file)}
+    known = subprocess.run(["ndpiReader", "-h"], capture_output=True, text=True, check=True)
+    return words | {line.lower().split()[1] for line in known.stdout.splitlines()
+                    if re.match(r" *\d+ \S+ +(TCP|UDP) ", line)}
 
 
 def unpack(packed):
@@ -125,21 +128,23 @@ class Finder:
     """macs, ips: octets; names: octets, too. allowed: words (registrable domains, say) in which a
     name may stand."""
 
-    def __init__(self, macs, ips, names, allowed=(), public=""):
+    def __init__(self, macs, ips, names, allowed=(), public=frozenset()):
         self.macs = set(macs)
         self.ips = set(ips)
+        phrases = "\n".join(public)
         self.allowed = {word.lower() for word in allowed}
         self.tails = {ip[8:] for ip in self.ips if len(ip) == 16 and len(set(ip[8:])) >= 5}
         self.tails |= {bytes([m[0] ^ 2]) + m[1:3] + b"\xff\xfe" + m[3:] for m in self.macs
                        if len(set(m)) >= 3}
         self.v4 = {ip for ip in self.ips if len(ip) == 4}
-        self.v4_numbers = {int.from_bytes(ip, order) for ip in self.v4 for order in ("big", "little")}
+        numbers = {int.from_bytes(ip, order) for ip in self.v4 for order in ("big", "little")}
+        self.v4_numbers = {number for number in numbers if number >= 1 << 24}
         self.names, self.wholes = {}, set()
         for octets in names:
             text = octets.decode("utf-8", "surrogateescape").lower()
-            if len(text) < 3 or text in self.allowed or text in (".local", "local"):
+            if len(text) < 3 or text in self.allowed or text in public:
                 continue
-            if text in public:
+            if text in phrases or not re.search("[^0-9.]", text):
                 self.wholes.add(text)
             else:
                 self.names[text] = octets
@@ -236,9 +241,10 @@ class Finder:
 
     def in_octets(self, data, v4=False):
         """Anywhere in octets; IPv4 only when asked."""
-        found = [f"MAC {m.hex(':')} as octets" for m in self.macs if m in data or m[::-1] in data]
+        found = [f"MAC {m.hex(':')} as octets" for m in self.macs
+                 if m.count(0) < 4 and (m in data or m[::-1] in data)]
         for ip in self.ips:
-            if (v4 or len(ip) == 16) and (ip in data or ip[::-1] in data):
+            if (v4 and ip.count(0) < 2 or len(ip) == 16) and (ip in data or ip[::-1] in data):
                 found.append(f"address {ipaddress.ip_address(ip)} as octets")
         found += [f"interface identifier {t.hex()} as octets" for t in self.tails if t in data]
         for name, octets in self.names.items():
@@ -264,8 +270,8 @@ class Finder:
 
     def in_value(self, value):
         found = []
-        if {value, value[::-1]} & self.v4:
-            found.append(f"IPv4 {value.hex()} as a whole field")
+        if {value, value[::-1]} & (self.v4 | self.macs):
+            found.append(f"address {value.hex()} as a whole field")
         text = printable(value)
         if text is not None:
             return found + self.in_text(text) + self.in_text(unescape(text)) + self.in_whole(text)
