@@ -5,9 +5,9 @@
 // is made at start (tables, nDPI's module) is left out. Prints a line a level, tab-separated:
 // level, packets, CPU ns, peak RSS in KiB. bench/run repeats, subtracts and compares.
 #include "capture_pcap.h"
-#include "core/base/memory.h"
+#include "core/export/export.h"
+#include "core/ledger/ledger.h"
 #include "core/packet/decode.h"
-#include "core/settings/settings.h"
 #include "core/shard/shard.h"
 
 #include <errno.h>
@@ -26,6 +26,8 @@ enum level {
 	LEVEL_SEGMENTS, // ended flows as events in the ring, nobody classifies
 	LEVEL_NAMES, // our own parsers
 	LEVEL_NDPI, // the shard, whole
+	LEVEL_RECORDS, // ledger, door, batches; the null exporter
+	LEVEL_EXPORT, // segments on disk; all that `weir run` does but its summary
 	LEVEL_COUNT,
 };
 
@@ -36,10 +38,13 @@ static const char *const level_names[LEVEL_COUNT] = {
 	[LEVEL_SEGMENTS] = "segments",
 	[LEVEL_NAMES] = "names",
 	[LEVEL_NDPI] = "ndpi",
+	[LEVEL_RECORDS] = "records",
+	[LEVEL_EXPORT] = "export",
 };
 
 enum { RING_BYTES = 4 << 20 }; // as core/shard/run.c has it
 
+extern const struct exporter_ops file_exporter_ops, null_exporter_ops;
 static const struct classifier_ops *const no_classifiers[] = {NULL};
 
 struct bench {
@@ -48,7 +53,14 @@ struct bench {
 	uint8_t iface_group[256];
 	struct counters *counters;
 	struct event_ring ring;
+	struct event_ring *rings[1];
 	struct shard *shard;
+	struct record_identity identity;
+	struct policy *policy;
+	struct batch_pool batches;
+	struct record *record;
+	struct ledger *ledger;
+	struct export *export;
 };
 
 struct result {
@@ -108,6 +120,60 @@ static void make_classify(struct bench *b)
 		fail("classify", err);
 }
 
+static const char *const interface_names[] = {"bench"};
+
+static void make_ledger(struct bench *b)
+{
+	const struct settings *s = b->settings;
+	struct problems problems = {0};
+	bool random_key;
+
+	b->rings[0] = &b->ring;
+	b->identity = (struct record_identity){.tenant = s->tenant,
+		.site = s->site,
+		.run_start_ns = (uint64_t)time(NULL) * NS_PER_S,
+		.offline = true,
+		.retention_ns = s->retention};
+	int err = policy_new(&b->policy, s, &problems, &random_key);
+	problems_print(&problems, stderr);
+	if (!err)
+		err = batch_pool_init(&b->batches, (uint32_t)s->batches, (uint32_t)s->batch_bytes);
+	if (!err)
+		err = record_new(&b->record, b->policy, classify_taxonomy(b->shard->classify),
+			&b->identity, &b->batches, s->format == FORMAT_JSON, true);
+	struct ledger_config config = {
+		.settings = s,
+		.policy = b->policy,
+		.record = b->record,
+		.rings = b->rings,
+		.ring_count = 1,
+		.interface_names = interface_names,
+		.counters = b->counters + 1,
+		.seed = 1,
+	};
+	if (!err)
+		err = ledger_new(&b->ledger, &config);
+	if (err)
+		fail("ledger", err);
+}
+
+static void start_export(struct bench *b)
+{
+	char error[EXPORTER_ERROR_SIZE];
+	struct exporter_config config = {
+		.settings = b->settings,
+		.identity = &b->identity,
+		.policy_sha256 = policy_sha256(b->policy),
+	};
+
+	if (export_start(&b->export,
+		    b->level == LEVEL_EXPORT ? &file_exporter_ops : &null_exporter_ops, &config,
+		    &b->batches, error)) {
+		fprintf(stderr, "stages: %s\n", error);
+		exit(2);
+	}
+}
+
 static void bench_open(struct bench *b, const struct settings *settings, enum level level)
 {
 	struct capture_config capture = {.file = settings->read_file};
@@ -115,11 +181,11 @@ static void bench_open(struct bench *b, const struct settings *settings, enum le
 
 	b->settings = settings;
 	b->level = level;
-	b->counters = aligned_alloc(CACHE_LINE, sizeof(*b->counters));
+	b->counters = aligned_alloc(CACHE_LINE, 2 * sizeof(*b->counters));
 	b->shard = aligned_alloc(CACHE_LINE, sizeof(*b->shard));
 	if (b->counters == NULL || b->shard == NULL)
 		fail("start", -ENOMEM);
-	memset(b->counters, 0, sizeof(*b->counters));
+	memset(b->counters, 0, 2 * sizeof(*b->counters)); // the shard's, the ledger's
 	memset(b->shard, 0, sizeof(*b->shard));
 	int err = event_ring_init(&b->ring, RING_BYTES, b->counters);
 	if (err)
@@ -133,6 +199,10 @@ static void bench_open(struct bench *b, const struct settings *settings, enum le
 	}
 	make_flows(b);
 	make_classify(b);
+	if (level >= LEVEL_RECORDS) {
+		make_ledger(b);
+		start_export(b);
+	}
 }
 
 // ---- the levels
@@ -205,6 +275,24 @@ static uint64_t run_shard(struct bench *b)
 	return packets;
 }
 
+static uint64_t run_whole(struct bench *b)
+{
+	uint64_t packets = 0;
+	int count;
+
+	while ((count = shard_step(b->shard)) >= 0) {
+		packets += (uint64_t)count;
+		ledger_step(b->ledger);
+	}
+	ledger_finish(b->ledger);
+	record_seal(b->record, 0, 0, true);
+	while (!export_drain(b->export, NS_PER_S))
+		continue;
+	if (!export_stop(b->export, NS_PER_S))
+		fail("export", -EIO);
+	return packets;
+}
+
 static struct result measure(const struct settings *settings, enum level level)
 {
 	static struct bench bench;
@@ -216,8 +304,10 @@ static struct result measure(const struct settings *settings, enum level level)
 		result.packets = run_decode(&bench);
 	else if (level == LEVEL_FLOWS)
 		result.packets = run_flows(&bench);
-	else
+	else if (level <= LEVEL_NDPI)
 		result.packets = run_shard(&bench);
+	else
+		result.packets = run_whole(&bench);
 	result.cpu_ns = cpu_ns() - start_ns;
 	return result;
 }
@@ -280,13 +370,19 @@ int main(int argc, char **argv)
 	int err = settings_init(&settings);
 	if (err)
 		fail("settings", err);
-	while ((option = getopt(argc, argv, "s:")) != -1) {
-		if (option != 's')
+	while ((option = getopt(argc, argv, "o:s:")) != -1) {
+		if (option == 'o')
+			settings.output = optarg;
+		else if (option == 's')
+			set(&settings, optarg);
+		else
 			return 2;
-		set(&settings, optarg);
 	}
+	set(&settings, strdup("user=")); // the exporter's folder is ours
 	if (optind == argc) {
-		fprintf(stderr, "usage: stages [-s SETTING=VALUE]... FILE [LEVEL]...\nlevels:");
+		fprintf(stderr,
+			"usage: stages -o DIRECTORY [-s SETTING=VALUE]... FILE "
+			"[LEVEL]...\nlevels:");
 		for (unsigned level = 0; level < LEVEL_COUNT; level++)
 			fprintf(stderr, " %s", level_names[level]);
 		fprintf(stderr, "\n");
