@@ -108,18 +108,6 @@ static void test_mid_flow(void **)
 	assert_int_equal(f[0].packets_up, 8);
 	assert_int_equal(f[1].client_end, 1); // the higher port
 	house_close(&h);
-
-	// A resolver never speaks first, a local one neither.
-	setup(&h, 1);
-	h.orientation = ORIENT_FIRST;
-	house_flow(&h, S(1), S(2), R, "8.8.8.8", 53, A, "192.168.1.10", 5000)->ip_proto = 17;
-	house_flow(&h, S(3), S(4), B, "10.0.0.53", 53, A, "192.168.1.10", 5000)->ip_proto = 17;
-	house_flow(&h, S(5), S(6), B, "10.0.0.53", 514, A, "192.168.1.10", 5000)->ip_proto = 17;
-	house_finish(&h);
-	assert_int_equal(h.record.flows[0].direction, DIRECTION_OUT);
-	assert_true(house_key_is_mac(h.record.flows[1].client_key, 0, A));
-	assert_true(house_key_is_mac(h.record.flows[2].client_key, 0, B));
-	house_close(&h);
 }
 
 static void test_groups_are_nobody(void **)
@@ -706,6 +694,29 @@ static void test_late(void **)
 	house_close(&h);
 }
 
+// More events ahead of the clock than the heap holds: the earliest are worked on early, and only
+// what then comes with an earlier time is late.
+static void test_heap_full(void **)
+{
+	struct house h;
+	setup(&h, 1);
+	for (uint32_t i = 0; i < 20000; i++) {
+		house_fact(&h, S(100) + i, FACT_ARP, A, "10.0.0.1", NULL);
+		if (i % 1000 == 999)
+			house_turn(&h, S(0));
+	}
+	struct ledger_stats stats;
+	ledger_stats(h.ledger, &stats);
+	assert_int_equal(stats.clients_now, 1);
+	assert_int_equal(h.counters.value[COUNTER_events_late], 0);
+	house_fact(&h, S(50), FACT_ARP, B, "10.0.0.2", NULL);
+	house_finish(&h);
+	assert_int_equal(h.counters.value[COUNTER_events_late], 1);
+	assert_int_equal(house_client(&h, 0, A)->last_seen_ns, S(100) + 19999);
+	assert_int_equal(house_client(&h, 0, B)->last_seen_ns, S(50));
+	house_close(&h);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -737,6 +748,7 @@ int main(void)
 		cmocka_unit_test(test_basic),
 		cmocka_unit_test(test_check),
 		cmocka_unit_test(test_late),
+		cmocka_unit_test(test_heap_full),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

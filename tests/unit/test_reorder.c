@@ -95,14 +95,56 @@ static void test_compare(void **)
 	b.port[1]++;
 	assert_true(event_compare(&a.event, &b.event) < 0);
 	assert_true(event_compare(&b.event, &a.event) > 0);
-	a.event.time_ns++;
+	b.port[1]--;
+	b.segment++;
+	assert_true(event_compare(&a.event, &b.event) < 0);
+	b.event.vlan = 0;
+	a.event.vlan = 1;
 	assert_true(event_compare(&a.event, &b.event) > 0);
-	// What is said at a time holds at that time: facts, then answers, then segments.
-	struct fact_event fact = {.event = {.time_ns = 5, .kind = EVENT_FACT}};
-	struct answer_event answer = {.event = {.time_ns = 5, .kind = EVENT_ANSWER}};
-	assert_true(event_compare(&fact.event, &answer.event) < 0);
-	assert_true(event_compare(&answer.event, &b.event) < 0);
-	assert_true(event_compare(&b.event, &fact.event) > 0);
+}
+
+static struct event *first(struct reorder *reorder)
+{
+	return (struct event *)(uintptr_t)reorder_first(reorder);
+}
+
+// What is said at a time holds at that time: facts, then answers, then segments; among those of
+// one kind the order in which they came does not count.
+static void test_ties(void **)
+{
+	struct reorder reorder;
+	struct segment_event segments[24];
+
+	for (unsigned turn = 0; turn < 2; turn++) {
+		assert_int_equal(reorder_init(&reorder, 64), 0);
+		for (unsigned i = 0; i < 24; i++) {
+			unsigned j = turn == 0 ? i : 23 - i;
+			segments[j] = segment_of(0);
+			segments[j].port[j % 2] = (uint16_t)(1000 + j);
+			segments[j].ip[j % 3 != 0][3] = (uint8_t)j;
+			assert_true(reorder_put(&reorder, &segments[j].event));
+		}
+		struct fact_event fact = {
+			.event = {.time_ns = 5, .size = sizeof(fact), .kind = EVENT_FACT}};
+		struct answer_event answer = {
+			.event = {.time_ns = 5, .size = sizeof(answer), .kind = EVENT_ANSWER}};
+		assert_true(reorder_put(&reorder, &answer.event));
+		assert_true(reorder_put(&reorder, &fact.event));
+		assert_int_equal(first(&reorder)->kind, EVENT_FACT);
+		reorder_pop(&reorder);
+		assert_int_equal(first(&reorder)->kind, EVENT_ANSWER);
+		reorder_pop(&reorder);
+		static struct segment_event order[24];
+		for (unsigned i = 0; i < 24; i++) {
+			if (turn == 0)
+				memcpy(&order[i], first(&reorder), sizeof(order[i]));
+			else
+				assert_memory_equal(&order[i], first(&reorder), sizeof(order[i]));
+			reorder_pop(&reorder);
+		}
+		assert_null(reorder_first(&reorder));
+		reorder_fini(&reorder);
+	}
 }
 
 int main(void)
@@ -111,6 +153,7 @@ int main(void)
 		cmocka_unit_test(test_sorts),
 		cmocka_unit_test(test_full),
 		cmocka_unit_test(test_compare),
+		cmocka_unit_test(test_ties),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

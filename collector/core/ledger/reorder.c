@@ -68,6 +68,42 @@ static uint64_t order_of(const struct event *event)
 	return time_ns << RANK_BITS | rank_of(event);
 }
 
+static uint64_t big_endian(const uint8_t *bytes, unsigned count)
+{
+	uint64_t word = 0;
+
+	for (unsigned i = 0; i < count; i++)
+		word = word << 8 | bytes[i];
+	return word;
+}
+
+// Of an IPv6 address the last octets, in which hosts differ.
+static uint64_t tie_of_ip(const uint8_t *ip, uint8_t ip_version)
+{
+	return big_endian(ip_version == 6 ? ip + 12 : ip, 4);
+}
+
+// At the end of a capture all flows that are left end at one time: then this is all the order.
+static uint64_t tie_of(const struct event *event)
+{
+	const struct segment_event *s = (const struct segment_event *)event;
+	const struct fact_event *fact = (const struct fact_event *)event;
+	const struct answer_event *answer = (const struct answer_event *)event;
+
+	switch (event->kind) {
+	case EVENT_SEGMENT:
+		return (uint64_t)s->ip_proto << 56 | (uint64_t)(s->ip_version == 6) << 55 |
+			tie_of_ip(s->ip[0], s->ip_version) << 16 | s->port[0];
+	case EVENT_FACT:
+		return (uint64_t)fact->kind << 48 | big_endian(fact->mac, 6);
+	case EVENT_ANSWER:
+		return tie_of_ip(answer->client_ip, answer->client_ip_version) << 16 |
+			answer->name_len;
+	default:
+		return 0;
+	}
+}
+
 #define BY(x, y) \
 	do { \
 		if ((x) != (y)) \
@@ -137,7 +173,6 @@ static int answer_compare(const struct answer_event *a, const struct answer_even
 int event_compare(const struct event *a, const struct event *b)
 {
 	BY(a->time_ns, b->time_ns);
-	BY(rank_of(a), rank_of(b));
 	BY(a->vlan, b->vlan);
 	BY(a->iface, b->iface);
 	switch (a->kind) {
@@ -159,13 +194,16 @@ static inline bool before(
 {
 	if (likely(a->order != b->order))
 		return a->order < b->order;
+	if (likely(a->tie != b->tie))
+		return a->tie < b->tie;
 	return event_compare(pool_at(&reorder->pools[a->size], a->slot),
 		       pool_at(&reorder->pools[b->size], b->slot)) < 0;
 }
 
 bool reorder_put(struct reorder *reorder, const struct event *event)
 {
-	struct reorder_item item = {.order = order_of(event), .slot = POOL_NONE};
+	struct reorder_item item = {
+		.order = order_of(event), .tie = tie_of(event), .slot = POOL_NONE};
 
 	for (; item.size < REORDER_SIZES; item.size++) {
 		if (event->size > slot_size[item.size])

@@ -13,6 +13,7 @@ enum { REORDER_SIZES = 3 };
 
 struct reorder_item {
 	uint64_t order; // time, then kind: facts before answers before segments
+	uint64_t tie; // what tells most apart, so that few contents need to be looked at
 	uint32_t slot; // index in its pool
 	uint32_t size; // which pool
 };
@@ -43,5 +44,5 @@ static inline const struct event *reorder_first(const struct reorder *reorder)
 
 void reorder_pop(struct reorder *reorder);
 
-// By time, kind, then content; 0 only where no difference can matter.
+// By content, of events of one time and kind; 0 only where no difference can matter.
 int event_compare(const struct event *a, const struct event *b);

@@ -3,23 +3,10 @@
 
 #include <string.h>
 
-enum { PORT_DNS = 53, PORT_NTP = 123, PORT_QUIC = 443 };
-
-// Servers of these never speak first: what they were asked was not seen.
-static bool begins_with_answer(const struct segment_event *s)
-{
-	uint16_t port = s->port[0];
-
-	return s->ip_proto == IP_PROTO_UDP && s->port[1] > 1023 &&
-		(port == PORT_DNS || port == PORT_NTP || port == PORT_QUIC);
-}
-
 // Which end is the client: the initiator; where the beginning was not seen, the one local end, else
 // the higher port.
 static unsigned client_end(const struct segment_event *s, const struct end ends[2])
 {
-	if (begins_with_answer(s))
-		return 1;
 	if (s->orientation != ORIENT_MID)
 		return 0;
 	if (ends[0].local != ends[1].local)
