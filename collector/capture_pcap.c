@@ -7,7 +7,8 @@
 // Time. `ts_ns` is the packet's own. Table time never runs back.
 // File: the latest timestamp so far. A stamp outside 1970-2242 is none, and the packet takes the
 // time before it. A leap ahead of more than a day is believed when the next packet does not go
-// back behind it: one damaged stamp does not end every flow, two captures in one file do.
+// back behind it: one damaged stamp does not end every flow, two captures in one file do. A leap at
+// the end of a full batch is held for the next, so that none is judged by where batches end.
 // Live: the timestamp less what the wall clock was moved since open(), which is known from the
 // monotonic clock, in that turn. Packets stamped before a step and read after it are kept between
 // the last packet's time and the present.
@@ -46,6 +47,8 @@ struct capture {
 	uint8_t link; // enum link_type
 	uint8_t iface;
 	struct packet_batch *batch; // being filled; during receive()
+	struct packet held; // of a file: the first of the next batch, its bytes in frames
+	bool holds; // there is one
 	uint64_t last_ns; // table time so far
 	uint64_t packets; // returned so far
 	int failed; // -errno to be returned when the batch before it has been
@@ -313,6 +316,17 @@ static int64_t timestamp_ns(const struct timeval *ts)
 	return seconds * (int64_t)NS_PER_S + fraction;
 }
 
+// Each frame begins a cache line: most headers are within one.
+static uint32_t frame_room(uint32_t len)
+{
+	return (len + CACHE_LINE - 1) & ~(uint32_t)(CACHE_LINE - 1);
+}
+
+static bool batch_full(const struct capture *capture, const struct packet_batch *batch)
+{
+	return batch->count == PACKET_BATCH_MAX || FRAMES_SIZE - capture->used < FRAME_MAX;
+}
+
 // libpcap's callback: one packet into the batch.
 static void keep(u_char *user, const struct pcap_pkthdr *head, const u_char *bytes)
 {
@@ -323,8 +337,7 @@ static void keep(u_char *user, const struct pcap_pkthdr *head, const u_char *byt
 
 	INVARIANT(batch->count < PACKET_BATCH_MAX && capture->used + len <= FRAMES_SIZE);
 	memcpy(frame, bytes, len);
-	// Each frame begins a cache line: most headers are within one.
-	capture->used += (len + CACHE_LINE - 1) & ~(uint32_t)(CACHE_LINE - 1);
+	capture->used += frame_room(len);
 
 	struct packet *p = &batch->packets[batch->count++];
 	int64_t ts_ns = timestamp_ns(&head->ts);
@@ -337,6 +350,18 @@ static void keep(u_char *user, const struct pcap_pkthdr *head, const u_char *byt
 		pcap_breakloop(capture->pcap);
 }
 
+// The packet that the batch before left to this one.
+static void take_held(struct capture *capture, struct packet_batch *batch)
+{
+	if (!capture->holds)
+		return;
+	memmove(capture->frames, capture->held.data, capture->held.cap_len);
+	capture->held.data = capture->frames;
+	capture->used = frame_room(capture->held.cap_len);
+	capture->holds = false;
+	batch->packets[batch->count++] = capture->held;
+}
+
 // What libpcap has, up to a full batch. Returns libpcap's last word, an error after packets
 // included.
 static int dispatch(struct capture *capture, struct packet_batch *batch)
@@ -346,13 +371,28 @@ static int dispatch(struct capture *capture, struct packet_batch *batch)
 	batch->count = 0;
 	batch->link = capture->link;
 	capture->used = 0;
+	take_held(capture, batch);
 	capture->batch = batch;
+	uint32_t held = batch->count;
 	do { // a break asked for in the batch before may still be pending
-		count = pcap_dispatch(capture->pcap, PACKET_BATCH_MAX, keep, (u_char *)capture);
-	} while (count == PCAP_ERROR_BREAK && batch->count == 0);
+		count = pcap_dispatch(
+			capture->pcap, (int)(PACKET_BATCH_MAX - held), keep, (u_char *)capture);
+	} while (count == PCAP_ERROR_BREAK && batch->count == held);
 	capture->batch = NULL;
 	capture->packets += batch->count;
 	return count == PCAP_ERROR_BREAK ? 0 : count;
+}
+
+// Where a file begins: at its first stamp, but where that lies more than a day after the second and
+// the third agrees with the second.
+static uint64_t first_time(const struct packet_batch *batch)
+{
+	const struct packet *p = batch->packets;
+
+	if (batch->count < 3 || p[1].ts_ns == UINT64_MAX || p[1].ts_ns == 0)
+		return 0;
+	uint64_t believed_ns = p[1].ts_ns + LEAP_NS;
+	return p[0].ts_ns > believed_ns && p[2].ts_ns <= believed_ns ? p[1].ts_ns : 0;
 }
 
 // Table time of a file's batch: see the top.
@@ -360,13 +400,23 @@ static void set_time_file(struct capture *capture, struct packet_batch *batch)
 {
 	uint64_t last_ns = capture->last_ns;
 
+	if (last_ns == 0)
+		last_ns = first_time(batch);
 	for (uint32_t i = 0; i < batch->count; i++) {
 		struct packet *p = &batch->packets[i];
 		if (p->ts_ns == UINT64_MAX)
 			p->ts_ns = last_ns;
 		uint64_t believed_ns = last_ns + LEAP_NS;
-		bool alone = last_ns != 0 && p->ts_ns > believed_ns && i + 1 < batch->count &&
-			batch->packets[i + 1].ts_ns <= believed_ns;
+		bool leaps = last_ns != 0 && p->ts_ns > believed_ns;
+		bool alone =
+			leaps && i + 1 < batch->count && batch->packets[i + 1].ts_ns <= believed_ns;
+		if (leaps && i > 0 && i + 1 == batch->count && batch_full(capture, batch)) {
+			capture->held = *p;
+			capture->holds = true;
+			capture->packets--;
+			batch->count--;
+			break;
+		}
 		if (p->ts_ns > last_ns && !alone)
 			last_ns = p->ts_ns;
 		p->time_ns = last_ns;

@@ -434,6 +434,33 @@ static void file_time(void **)
 	ops->close(capture);
 }
 
+// One damaged stamp, wherever it stands: at the beginning, at either side of a batch's end.
+static void one_damaged_stamp_anywhere(void **)
+{
+	enum { PACKETS = 3 * PACKET_BATCH_MAX };
+
+	for (unsigned damaged = 0; damaged < PACKETS - 1; damaged++) {
+		struct writer w = writer_open(false);
+		pcap_head(&w, 0xa1b2c3d4, 1);
+		for (unsigned i = 0; i < PACKETS; i++)
+			pcap_record(
+				&w, i == damaged ? 4000000000 : 1500000000 + i, 0, 60, 60, (int)i);
+		fclose(w.file);
+
+		struct capture *capture = open_path(path);
+		unsigned seen = 0;
+		for (int count; (count = ops->receive(capture, &batch)) > 0;)
+			for (int i = 0; i < count; i++, seen++) {
+				const struct packet *p = &batch.packets[i];
+				unsigned now = seen != damaged ? seen : seen == 0 ? 1 : seen - 1;
+				assert_int_equal(p->data[59], seen);
+				assert_int_equal(p->time_ns, (1500000000 + now) * NS_PER_S);
+			}
+		assert_int_equal(seen, PACKETS);
+		ops->close(capture);
+	}
+}
+
 // A network namespace in which only this process is; its loopback is down.
 static bool own_network(void)
 {
@@ -587,6 +614,7 @@ int main(void)
 		cmocka_unit_test(large_frames),
 		cmocka_unit_test(many_small_frames),
 		cmocka_unit_test(file_time),
+		cmocka_unit_test(one_damaged_stamp_anywhere),
 		cmocka_unit_test(live),
 		cmocka_unit_test(live_drops),
 	};
