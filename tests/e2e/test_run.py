@@ -401,7 +401,7 @@ class Live(Scratch):
                              time.monotonic() - began)
 
     def test_signals(self):
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             with self.subTest(number.name):
                 process = self.start(*FULL)
                 self.net.send([packet for _, packet in datagrams(500)])
@@ -422,11 +422,30 @@ class Live(Scratch):
         self.assertNotIn("0", self.status(process, "Groups"))
         for key in ("CapPrm", "CapEff", "CapAmb"):
             self.assertEqual(int(self.status(process, key)[0], 16), 0, key)
-        self.assertEqual(self.status(process, "NoNewPrivs"), ["1"])
+        for thread in os.listdir(f"/proc/{process.pid}/task"):
+            with open(f"/proc/{process.pid}/task/{thread}/status", encoding="ascii") as file:
+                self.assertIn("NoNewPrivs:\t1\n", file.read())
         with open(f"/proc/{process.pid}/limits", encoding="ascii") as file:
             self.assertRegex(file.read(), r"Max core file size +0 +0 ")
         # The files of a process that may not be dumped belong to root, whoever it runs as.
         self.assertEqual(os.stat(f"/proc/{process.pid}/environ").st_uid, 0)
+        self.assertEqual(self.stop(process, signal.SIGTERM).status, 0)
+
+    def test_capabilities_of_somebody_else_than_root(self):
+        os.mkdir(self.path("state"))
+        os.chown(self.path("state"), NOBODY, NOBODY)
+        process = subprocess.Popen(
+            [*self.net.enter(), "setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}",
+             "--clear-groups", "--inh-caps=+net_raw", "--ambient-caps=+net_raw", WEIR, "run", "-i",
+             "near", "--set", "state_dir=" + self.path("state"), *FULL], cwd=self.dir,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.addCleanup(self.end, process)
+        wait_until("weir to listen and to give up its capabilities", 20, lambda: len(
+            os.listdir(f"/proc/{process.pid}/task")) > 1)
+        for thread in os.listdir(f"/proc/{process.pid}/task"):
+            with open(f"/proc/{process.pid}/task/{thread}/status", encoding="ascii") as file:
+                for key, mask in re.findall(r"Cap(Prm|Eff|Inh|Amb):\s*(\w+)", file.read()):
+                    self.assertEqual(int(mask, 16), 0, key)
         self.assertEqual(self.stop(process, signal.SIGTERM).status, 0)
 
     def test_unknown_user(self):

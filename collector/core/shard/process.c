@@ -5,11 +5,13 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <pwd.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -22,10 +24,13 @@ static void on_stop(int)
 
 void process_catch_signals(void)
 {
-	struct sigaction stop = {.sa_handler = on_stop}, ignore = {.sa_handler = SIG_IGN};
+	struct sigaction stop = {.sa_handler = on_stop}, ignore = {.sa_handler = SIG_IGN}, hangup;
 
 	sigaction(SIGINT, &stop, NULL);
 	sigaction(SIGTERM, &stop, NULL);
+	// A terminal that closes ends a run like Ctrl-C, unless nohup said otherwise.
+	if (sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler != SIG_IGN)
+		sigaction(SIGHUP, &stop, NULL);
 	sigaction(SIGPIPE, &ignore, NULL);
 	sigaction(SIGXFSZ, &ignore, NULL);
 }
@@ -36,6 +41,28 @@ void process_no_dumps(void)
 
 	setrlimit(RLIMIT_CORE, &none);
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	// Nothing is ever executed; set before there are threads, it holds for all of them.
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}
+
+// All capabilities of this thread, and so of those it will start.
+static int drop_capabilities(void)
+{
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {0};
+
+	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+	return syscall(SYS_capset, &head, none) != 0 ? -errno : 0;
+}
+
+int process_drop_capabilities(char *error, size_t size)
+{
+	if (geteuid() == 0)
+		return 0;
+	int err = drop_capabilities();
+	if (err)
+		snprintf(error, size, "cannot give up capabilities: %s", strerror(-err));
+	return err;
 }
 
 int process_drop_privileges(const char *user, char *error, size_t size)
@@ -58,7 +85,6 @@ int process_drop_privileges(const char *user, char *error, size_t size)
 		return -err;
 	}
 	REQUIRE(setuid(0) != 0);
-	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	// Changing the user made the process dumpable again.
 	process_no_dumps();
 	return 0;

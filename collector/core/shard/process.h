@@ -8,12 +8,17 @@
 #include <stdint.h>
 
 // Packets, names and keys must not end up in a core file or under a debugger: no dumps, not
-// traceable.
+// traceable; nor can anything gain privileges by executing.
 void process_no_dumps(void);
 
-// Set by SIGINT and SIGTERM, counted: a second one means "at once". SIGPIPE is ignored.
+// Set by SIGINT, SIGTERM and SIGHUP (not under nohup), counted: a second one means "at once".
+// SIGPIPE is ignored.
 extern volatile sig_atomic_t process_stop;
 void process_catch_signals(void);
+
+// Gives up the capabilities of somebody who is not root (file or ambient ones, to open the source
+// with). Before other threads start. Returns 0 or -errno, and in `error` one sentence.
+int process_drop_capabilities(char *error, size_t size);
 
 // Becomes `user` for good (groups, gid, uid, no way back), when the process is root and `user` is
 // not

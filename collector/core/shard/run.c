@@ -80,6 +80,8 @@ static int open_source(struct run *r)
 	};
 
 	int err = r->config->capture->open(&r->shard->capture, &config, 0, error);
+	if (!err)
+		err = process_drop_capabilities(error, sizeof(error));
 	if (err)
 		log_error("%s", error);
 	return err;
