@@ -134,6 +134,28 @@ static void test_values(void **)
 	settings_fini(&s);
 }
 
+static void test_a_rule_stands_once(void **)
+{
+	struct settings s;
+	struct problems problems;
+
+	assert_int_not_equal(read_text(&s, &problems,
+				     "privacy:\n"
+				     "  fields:\n"
+				     "    client_ip: drop\n"
+				     "    client_ip: keep\n"
+				     "    mac: drop\n"
+				     "    mac: {truncate: 24}\n"),
+		0);
+	expect_problem(&problems, 4, "privacy.fields.client_ip: stands in line 3 already");
+	expect_problem(&problems, 6, "privacy.fields.mac: stands in line 5 already");
+	assert_int_equal(problems.count, 2);
+	assert_int_equal(s.rules.count, 2);
+	assert_string_equal(s.rules.items[0].value, "drop");
+	problems_fini(&problems);
+	settings_fini(&s);
+}
+
 static void test_all_that_is_wrong_is_said(void **)
 {
 	struct settings s;
@@ -242,6 +264,7 @@ int main(void)
 		cmocka_unit_test(test_committed_file_gives_the_defaults),
 		cmocka_unit_test(test_values),
 		cmocka_unit_test(test_all_that_is_wrong_is_said),
+		cmocka_unit_test(test_a_rule_stands_once),
 		cmocka_unit_test(test_not_yaml),
 		cmocka_unit_test(test_empty_file_is_all_defaults),
 		cmocka_unit_test(test_missing_file),

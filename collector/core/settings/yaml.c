@@ -99,6 +99,19 @@ static void read_list(struct reader *r, const struct setting *s, const yaml_even
 	}
 }
 
+// Of two lines for one key neither is what somebody meant: a rule "keep" must not undo a "drop".
+static void add_to_map(struct reader *r, const struct setting *s, struct setting_list *map,
+	const char *key, const char *value, unsigned line)
+{
+	for (size_t i = 0; i < map->count; i++)
+		if (strcmp(map->items[i].key, key) == 0) {
+			problems_add(r->problems, r->file, line, "%s.%s: stands in line %u already",
+				s->path, key, map->items[i].line);
+			return;
+		}
+	setting_list_add(map, key, value, line);
+}
+
 // A map's value: a scalar, or one pair ({truncate: 24}), which stands for "truncate: 24".
 static void read_map_value(
 	struct reader *r, const struct setting *s, const char *key, unsigned line)
@@ -111,7 +124,7 @@ static void read_map_value(
 	if (!next(r, &event))
 		return;
 	if (event.type == YAML_SCALAR_EVENT) {
-		setting_list_add(map, key, text_of(&event), line);
+		add_to_map(r, s, map, key, text_of(&event), line);
 	} else if (event.type == YAML_MAPPING_START_EVENT) {
 		yaml_event_t inner;
 		while (next(r, &inner)) {
@@ -130,7 +143,7 @@ static void read_map_value(
 				break;
 		}
 		if (scalars == 2)
-			setting_list_add(map, key, pair, line);
+			add_to_map(r, s, map, key, pair, line);
 		else
 			problems_add(r->problems, r->file, line,
 				"%s.%s: takes one value, or one pair in braces", s->path, key);
