@@ -49,6 +49,7 @@ def vocabulary():
     with open("/usr/share/ieee-data/oui.csv", encoding="utf-8", errors="replace", newline="") as file:
         words = {row[2].strip().lower() for row in csv.reader(file)}
     known = subprocess.run(["ndpiReader", "-h"], capture_output=True, text=True, check=True)
+    words |= {"local", "remote"}  # the two kinds of ends, in the names of rules
     return words | {line.lower().split()[1] for line in known.stdout.splitlines()
                     if re.match(r" *\d+ \S+ +(TCP|UDP) ", line)}
 
