@@ -396,6 +396,42 @@ class Rows(unittest.TestCase):
             self.assertEqual(len(consume(self.PREFIX + topic)), len(self.messages[record]), record)
 
 
+class Forms(unittest.TestCase):
+    """The other forms that rows can take in messages: the same rows."""
+
+    def send(self, **settings):
+        """New messages of flows, clients and usage, after a run with these settings."""
+        topics = {record: PREFIX + RECORDS[record] for record in ("flow", "client", "usage")}
+        before = {record: len(consume(topic)) for record, topic in topics.items()}
+        run = Run(kafka_settings(shared.broker.bootstrap, **settings), "--seed", SEED)
+        self.assertEqual(run.status, 0, run.said)
+        return {record: consume(topic)[before[record]:] for record, topic in topics.items()}
+
+    def assertSameRows(self, record, rows):
+        self.assertEqual(collections.Counter(map(canonical, rows)),
+                         collections.Counter(map(canonical, file_rows()[record])), record)
+
+    def test_json(self):
+        for record, messages in self.send(export__format="json").items():
+            for message in messages:
+                self.assertEqual(message.value.count(b"\n"), 1)
+            self.assertSameRows(record, [json.loads(message.value) for message in messages])
+
+    def test_several_rows_a_message(self):
+        for record, messages in self.send(kafka__rows_per_message=5).items():
+            rows = []
+            for message in messages:
+                together = [decode(record, raw) for raw in delimited(message.value)]
+                self.assertLessEqual(len(together), 1 if record == "client" else 5)
+                if record != "client":
+                    self.assertEqual({row.get("client_key", "") for row in together},
+                                     {(message.key or b"").decode()})
+                rows += together
+            self.assertSameRows(record, rows)
+            if record != "client":
+                self.assertLess(len(messages), len(rows), record)
+
+
 class Operator(unittest.TestCase):
     """What is said when it does not work, and the exit status."""
 
