@@ -76,6 +76,29 @@ static void test_no_overlap(void **)
 	assert_memory_equal(holder_at(&x, AT(99)), a, 6);
 }
 
+// What was said holds, whatever traffic shows later of the time before.
+static void test_said(void **)
+{
+	struct binding x = {0};
+
+	assert_null(binding_said(&x, AT(10), AT(100)));
+	binding_learn(&x, a, ADDRESS_TRAFFIC, AT(0), AT(10));
+	assert_null(binding_said(&x, AT(10), AT(100)));
+	binding_learn(&x, a, ADDRESS_ARP, AT(50), AT(50));
+	assert_null(binding_said(&x, AT(10), AT(49)));
+	assert_memory_equal(binding_said(&x, AT(10), AT(50))->mac, a, 6); // the first that was said
+	binding_learn(&x, b, ADDRESS_DHCP, AT(60), AT(60));
+	assert_memory_equal(binding_said(&x, AT(59), AT(100))->mac, a, 6);
+	assert_memory_equal(binding_said(&x, AT(60), AT(100))->mac, b, 6);
+	// Holders whom only traffic showed make room first.
+	for (uint64_t i = 0; i < 20; i++)
+		binding_learn(&x, i % 2 ? a : c, ADDRESS_TRAFFIC, AT(2000 + i), AT(2000 + i));
+	assert_int_equal(x.holder_count, BINDING_HOLDERS);
+	assert_memory_equal(binding_said(&x, AT(59), AT(100))->mac, a, 6);
+	assert_memory_equal(binding_said(&x, AT(3000), AT(3000))->mac, b, 6);
+	assert_memory_equal(holder_at(&x, AT(3000)), a, 6);
+}
+
 static void test_table(void **)
 {
 	struct bindings table;
@@ -116,6 +139,7 @@ int main(void)
 		cmocka_unit_test(test_over_time),
 		cmocka_unit_test(test_evidence),
 		cmocka_unit_test(test_no_overlap),
+		cmocka_unit_test(test_said),
 		cmocka_unit_test(test_table),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

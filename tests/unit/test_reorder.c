@@ -48,15 +48,16 @@ static void test_sorts(void **)
 static void test_full(void **)
 {
 	struct reorder reorder;
-	struct event event = {.size = sizeof(struct event), .kind = EVENT_FACT};
+	struct fact_event fact = {.event = {.size = sizeof(fact), .kind = EVENT_FACT}};
+	struct event *event = &fact.event;
 	uint32_t put = 0;
 
 	assert_int_equal(reorder_init(&reorder, 64), 0);
-	for (event.time_ns = 1000; reorder_put(&reorder, &event); event.time_ns--)
+	for (event->time_ns = 1000; reorder_put(&reorder, event); event->time_ns--)
 		put++;
 	assert_int_equal(put, 64 + 8 + 2); // small ones may stand in large places
 	reorder_pop(&reorder);
-	assert_true(reorder_put(&reorder, &event));
+	assert_true(reorder_put(&reorder, event));
 	reorder_fini(&reorder);
 }
 

@@ -160,6 +160,17 @@ static int source_rank(uint8_t source)
 	return rank[source];
 }
 
+// A free place, or that of the oldest holder whom only traffic showed, or of the oldest of all.
+static uint32_t place_of_least(const struct binding *b)
+{
+	if (b->holder_count < BINDING_HOLDERS)
+		return b->holder_count;
+	for (uint32_t i = BINDING_HOLDERS; i-- > 0;)
+		if (b->holders[i].said_ns == BINDING_NEVER)
+			return i;
+	return BINDING_HOLDERS - 1;
+}
+
 bool binding_learn(struct binding *b, const uint8_t *mac, enum address_source source,
 	uint64_t from_ns, uint64_t to_ns)
 {
@@ -171,6 +182,8 @@ bool binding_learn(struct binding *b, const uint8_t *mac, enum address_source so
 			from_ns = MAX(from_ns, b->holders[1].to_ns);
 		h->from_ns = MIN(h->from_ns, from_ns);
 		h->to_ns = MAX(h->to_ns, to_ns);
+		if (source != ADDRESS_TRAFFIC)
+			h->said_ns = MIN(h->said_ns, to_ns);
 		if (source_rank((uint8_t)source) > source_rank(h->source)) {
 			h->source = (uint8_t)source;
 			b->told = 0;
@@ -185,11 +198,14 @@ bool binding_learn(struct binding *b, const uint8_t *mac, enum address_source so
 			return false;
 		from_ns = MAX(from_ns, h->from_ns);
 	}
-	uint32_t kept = MIN((uint32_t)b->holder_count, (uint32_t)BINDING_HOLDERS - 1);
-	memmove(&b->holders[1], &b->holders[0], kept * sizeof(*h));
-	b->holder_count = (uint8_t)(kept + 1);
+	uint32_t place = place_of_least(b);
+	memmove(&b->holders[1], &b->holders[0], place * sizeof(*h));
+	b->holder_count = (uint8_t)MAX((uint32_t)b->holder_count, place + 1);
 	b->told = 0;
-	*h = (struct holder){.source = (uint8_t)source, .from_ns = from_ns, .to_ns = to_ns};
+	*h = (struct holder){.source = (uint8_t)source,
+		.from_ns = from_ns,
+		.to_ns = to_ns,
+		.said_ns = source == ADDRESS_TRAFFIC ? BINDING_NEVER : to_ns};
 	memcpy(h->mac, mac, 6);
 	return true;
 }
@@ -200,4 +216,18 @@ const struct holder *binding_holder(const struct binding *b, uint64_t when_ns)
 		if (b->holders[i].from_ns <= when_ns)
 			return &b->holders[i];
 	return b->holder_count > 0 ? &b->holders[b->holder_count - 1] : NULL;
+}
+
+const struct holder *binding_said(const struct binding *b, uint64_t when_ns, uint64_t known_ns)
+{
+	const struct holder *first = NULL;
+
+	for (uint32_t i = 0; i < b->holder_count; i++) {
+		const struct holder *h = &b->holders[i];
+		if (h->said_ns <= when_ns)
+			return h;
+		if (h->said_ns <= known_ns)
+			first = h;
+	}
+	return first;
 }

@@ -22,6 +22,7 @@ struct holder {
 	uint8_t mac[6];
 	uint8_t source; // enum address_source
 	uint64_t from_ns, to_ns;
+	uint64_t said_ns; // when ARP, NDP or DHCP first said so; BINDING_NEVER: only traffic did
 };
 
 struct binding {
@@ -67,3 +68,8 @@ bool binding_learn(struct binding *binding, const uint8_t *mac, enum address_sou
 // Who had it at that time: the newest holder from then or before, else the first one after. NULL:
 // nobody is known.
 const struct holder *binding_holder(const struct binding *binding, uint64_t when_ns);
+
+// The same on the word of ARP, NDP or DHCP alone, which is news of its own time (traffic is learned
+// of when a flow ends): what was said by `known_ns` is never answered otherwise later.
+const struct holder *binding_said(
+	const struct binding *binding, uint64_t when_ns, uint64_t known_ns);

@@ -22,12 +22,15 @@ int client_table_init(
 	while (buckets < max)
 		buckets *= 2;
 	table->bucket_mask = buckets - 1;
+	int err = pool_init(&table->pool, max, sizeof(struct client));
+	if (err)
+		return err;
 	table->buckets = memory_reserve(buckets * sizeof(uint32_t));
 	table->details = memory_reserve(max * sizeof(struct client_detail));
 	if (table->buckets == NULL || table->details == NULL)
 		return -ENOMEM;
 	memset(table->buckets, 0xff, buckets * sizeof(uint32_t));
-	return pool_init(&table->pool, max, sizeof(struct client));
+	return 0;
 }
 
 void client_table_fini(struct client_table *table)

@@ -43,17 +43,15 @@ bool ledger_is_router(const struct ledger *ledger, const struct client *client, 
 	return false;
 }
 
-// Who ARP, NDP or DHCP (or where a frame has no MAC, other traffic) say had the address, unless
-// that is a router or the news came too late to hold for all of the flow's segments.
-static bool bound_mac(
-	struct ledger *ledger, const struct end *end, uint64_t start_ns, struct identity *ret)
+// Who ARP, NDP or DHCP say had the address, unless that is a router.
+static bool bound_mac(struct ledger *ledger, const struct binding *binding, uint64_t start_ns,
+	struct identity *ret)
 {
-	const struct binding *binding = end->binding;
-	const struct holder *holder = binding == NULL ? NULL : binding_holder(binding, start_ns);
+	const struct holder *holder = binding == NULL
+		? NULL
+		: binding_said(binding, start_ns, start_ns + ledger->active_ns);
 
-	if (holder == NULL || holder->from_ns > start_ns + ledger->active_ns)
-		return false;
-	if (holder->source == ADDRESS_TRAFFIC && end->mac != NULL)
+	if (holder == NULL)
 		return false;
 	struct identity id = identity_of_mac(binding->address.vlan, holder->mac);
 	const struct client *client = client_find(&ledger->clients, &id);
@@ -80,7 +78,7 @@ static void identify(struct ledger *ledger, const struct segment_event *s, struc
 			client_table_touch(&ledger->clients, end->client, ledger->now_ns);
 	}
 	end->id = address_of(vlan, end->ip, end->ip6);
-	bound_mac(ledger, end, s->flow_start_ns, &end->id);
+	bound_mac(ledger, end->binding, s->flow_start_ns, &end->id);
 	end->client = client_find(&ledger->clients, &end->id);
 }
 
