@@ -91,6 +91,13 @@ static void test_refused(void **)
 	assert_refused("must hold 32 to 4096 octets, it holds 31");
 	write_key(4097, 0600);
 	assert_refused("it holds 4097");
+	FILE *zeros = fopen(path, "w");
+	assert_non_null(zeros);
+	for (unsigned i = 0; i < 64; i++)
+		fputc(0, zeros);
+	fclose(zeros);
+	chmod(path, 0600);
+	assert_refused("one octet over and over");
 	unlink(path);
 	assert_refused("cannot open the key file: No such file or directory");
 	assert_int_equal(mkdir(path, 0700), 0);

@@ -427,6 +427,29 @@ static void test_offline_times(void **)
 	sample_fini(&r);
 }
 
+// The wall clock was set while the run went on: rows tell its time, and windows keep their grid.
+static void test_clock_step(void **)
+{
+	struct sample r;
+
+	sample_init(&r, PROFILE_FULL, NULL, false);
+	record_clock(r.record, (int64_t)(7 * NS_PER_S));
+	record_flow(r.record, &r.flow);
+	struct batch *batch = sample_sealed(&r);
+	assert_non_null(strstr(sample_json(batch, 0),
+		"\"start\":\"2023-11-14T22:13:28.000000002Z\",\"end\":\"2023-11-14T22:13:44."
+		"000000019Z\""));
+	sample_fini(&r);
+
+	sample_init(&r, PROFILE_FULL, NULL, false);
+	record_clock(r.record, -(int64_t)(7 * NS_PER_S));
+	record_usage(r.record, &r.usage);
+	batch = sample_sealed(&r);
+	assert_non_null(strstr(
+		sample_json(batch, 0), "\"window_start\":\"2023-11-14T22:10:00.000000000Z\""));
+	sample_fini(&r);
+}
+
 static void test_excluded(void **)
 {
 	static const uint8_t mac[1][6] = {{0x02, 0x5e, 0xca, 0xfe, 0xf0, 0x0d}};
@@ -653,6 +676,7 @@ int main(void)
 		cmocka_unit_test(test_escapes),
 		cmocka_unit_test(test_transforms),
 		cmocka_unit_test(test_offline_times),
+		cmocka_unit_test(test_clock_step),
 		cmocka_unit_test(test_excluded),
 		cmocka_unit_test(test_zero_withholds),
 		cmocka_unit_test(test_tombstone),

@@ -15,6 +15,7 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/sha.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -100,6 +101,12 @@ static int check_key_file(int fd, const char *path, struct problems *problems)
 	return 0;
 }
 
+// A file of zeros, or of one letter, is no secret.
+static bool is_one_octet(const uint8_t *bytes, size_t len)
+{
+	return memcmp(bytes, bytes + 1, len - 1) == 0;
+}
+
 static int read_key_file(struct pseudonym *p, const char *path, struct problems *problems)
 {
 	int err = 0;
@@ -116,6 +123,11 @@ static int read_key_file(struct pseudonym *p, const char *path, struct problems 
 		if (len < PSEUDONYM_FILE_MIN) {
 			problems_add(problems, path, 0, "cannot read the key file");
 			err = -EIO;
+		} else if (is_one_octet(p->file, (size_t)len)) {
+			problems_add(problems, path, 0,
+				"the key file holds one octet over and over; make one by "
+				"head -c 32 /dev/urandom");
+			err = -EINVAL;
 		} else {
 			derive(p, p->file, (size_t)len);
 		}

@@ -27,6 +27,7 @@ struct record {
 	struct domain_cache *domains;
 	char dns_type[DNS_TYPE_NAME_SIZE];
 	bool server_local; // of the flow at hand
+	int64_t clock_step_ns; // from table time to the wall clock
 
 	uint64_t sequence[RECORD_TYPE_COUNT]; // of the next row
 	struct open_batch {
@@ -58,6 +59,21 @@ static const struct span no_text;
 static inline struct end_value end_address(const struct row_end *end, const struct segment_event *s)
 {
 	return (struct end_value){octets(end->ip, s->ip_version == 6 ? 16 : 4), end->local};
+}
+
+// Table time as the wall clock has it now: a step of that clock moves what is told, never what is
+// kept.
+static inline uint64_t wall_ns(const struct record *d, uint64_t table_ns)
+{
+	return table_ns + (uint64_t)d->clock_step_ns;
+}
+
+// Windows begin on whole multiples of their length, whatever was done to the clock.
+static inline uint64_t wall_window_s(const struct record *d, const struct usage_row *row)
+{
+	uint64_t start_s = wall_ns(d, row->window_start_s * NS_PER_S) / NS_PER_S;
+
+	return start_s - start_s % row->window_s;
 }
 
 static inline struct span dns_type(struct record *d, uint16_t type)

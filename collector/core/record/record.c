@@ -397,7 +397,7 @@ void record_flow(struct record *record, const struct flow_row *row)
 		return;
 	}
 	struct row_place place = {
-		.time_ns = leaving_time(record, RECORD_FLOW, FLOW_end, s->end_ns),
+		.time_ns = leaving_time(record, RECORD_FLOW, FLOW_end, wall_ns(record, s->end_ns)),
 	};
 	if (row->client.local &&
 		leaving_key(
@@ -484,7 +484,8 @@ void record_client(struct record *record, const struct client_row *row)
 		withhold_row(record, RECORD_CLIENT, true);
 		return;
 	}
-	place.time_ns = leaving_time(record, RECORD_CLIENT, CLIENT_last_seen, row->last_seen_ns);
+	place.time_ns = leaving_time(
+		record, RECORD_CLIENT, CLIENT_last_seen, wall_ns(record, row->last_seen_ns));
 	if (leaving_key(record, RECORD_CLIENT, CLIENT_client_key, row->key, place.client_key[0]))
 		place.key = client_row_key(record, place.client_key[0], key);
 	if (row->tombstone) {
@@ -509,7 +510,7 @@ void record_usage(struct record *record, const struct usage_row *row)
 {
 	// The message's time is the window's start: its end may still lie ahead, and brokers refuse
 	// what lies in the future.
-	uint64_t start_ns = row->window_start_s * NS_PER_S;
+	uint64_t start_ns = wall_window_s(record, row) * NS_PER_S;
 	uint64_t end_ns = start_ns + row->window_s * NS_PER_S;
 	struct row_place place = {0};
 	uint8_t hex[32];
@@ -541,6 +542,11 @@ void record_health(struct record *record, const struct health_row *row)
 	uint8_t *end = encode_health(record, record->row, row, record->sequence[RECORD_HEALTH]++,
 		expires_s(record, place.time_ns));
 	add_row(record, RECORD_HEALTH, (size_t)(end - record->row), &place);
+}
+
+void record_clock(struct record *record, int64_t step_ns)
+{
+	record->clock_step_ns = step_ns;
 }
 
 void record_listen(struct record *record, record_listener_fn *listener, void *arg)

@@ -134,6 +134,9 @@ int record_new(struct record **ret, const struct policy *policy, const struct ta
 	const struct record_identity *identity, struct batch_pool *batches, bool json, bool wait);
 void record_free(struct record *record); // accepts NULL
 
+// How far the wall clock was moved since the start (live): what rows tell of time moves with it.
+void record_clock(struct record *record, int64_t step_ns);
+
 // Whoever sums up a run listens here: called with each protobuf row as it leaves, without its
 // delimiting length (tombstones leave no row). One listener; NULL: none.
 typedef void record_listener_fn(void *arg, enum record_type type, const uint8_t *row, size_t len);

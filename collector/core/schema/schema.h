@@ -139,9 +139,9 @@ const char *schema_unit_name(enum field_unit unit); // "ns"; "" for none and for
 #define FLOW_FIELDS(F, S) \
 	COMMON_FIELDS(F, FLOW) \
 	F(FLOW, 9, start, TIME_NS, NONE, LINK, DROP, KEEP, KEEP, "156, event.start", \
-		"time of the segment's first packet", true, s->start_ns) \
+		"time of the segment's first packet", true, wall_ns(d, s->start_ns)) \
 	F(FLOW, 10, end, TIME_NS, NONE, LINK, DROP, KEEP, KEEP, "157, event.end", "of its last", \
-		true, s->end_ns) \
+		true, wall_ns(d, s->end_ns)) \
 	F(FLOW, 11, client_key, KEY, NONE, LINK, DROP, KEEP, KEEP, "host.id", \
 		"keyed; where the client is local", row->client.local && row->client.key != NULL, \
 		octets(row->client.key, 16)) \
@@ -308,9 +308,9 @@ const char *schema_unit_name(enum field_unit unit); // "ns"; "" for none and for
 	S(CLIENT, addresses, 1, ip, ADDRESS, NONE, PERSON, DROP, DROP, KEEP, "host.ip", "", true, \
 		octets(e->ip, e->ip_version == 6 ? 16 : 4)) \
 	S(CLIENT, addresses, 2, from, TIME_NS, NONE, LINK, DROP, DROP, KEEP, "", "first seen", \
-		true, e->from_ns) \
+		true, wall_ns(d, e->from_ns)) \
 	S(CLIENT, addresses, 3, to, TIME_NS, NONE, LINK, DROP, DROP, KEEP, "", "last seen", true, \
-		e->to_ns) \
+		wall_ns(d, e->to_ns)) \
 	S(CLIENT, addresses, 4, source, ENUM, ADDRESS_SOURCE, NONE, DROP, DROP, KEEP, "", "", \
 		e->source != ADDRESS_NONE, e->source)
 
@@ -320,7 +320,7 @@ const char *schema_unit_name(enum field_unit unit); // "ns"; "" for none and for
 	S(CLIENT, names, 2, source, ENUM, CLIENT_NAME_SOURCE, NONE, DROP, DROP, KEEP, "", "", \
 		e->source != CLIENT_NAME_NONE, e->source) \
 	S(CLIENT, names, 3, time, TIME_NS, NONE, LINK, DROP, DROP, KEEP, "", "when it was said", \
-		true, e->time_ns)
+		true, wall_ns(d, e->time_ns))
 
 #define CLIENT_CLUES_FIELDS(S) \
 	S(CLIENT, clues, 1, kind, ENUM, CLUE, LINK, DROP, KEEP, KEEP, "", "", NO_DATA) \
@@ -332,9 +332,9 @@ const char *schema_unit_name(enum field_unit unit); // "ns"; "" for none and for
 	F(CLIENT, 9, client_key, KEY, NONE, LINK, DROP, KEEP, KEEP, "host.id", "keyed", \
 		row->key != NULL, octets(row->key, 16)) \
 	F(CLIENT, 10, first_seen, TIME_NS, NONE, LINK, DROP, HOUR, KEEP, "event.start", "", true, \
-		row->first_seen_ns) \
+		wall_ns(d, row->first_seen_ns)) \
 	F(CLIENT, 11, last_seen, TIME_NS, NONE, LINK, DROP, HOUR, KEEP, "event.end", "", true, \
-		row->last_seen_ns) \
+		wall_ns(d, row->last_seen_ns)) \
 	F(CLIENT, 12, mac, MAC, NONE, PERSON, DROP, DROP, KEEP, "365, host.mac", "", \
 		row->mac != NULL, octets(row->mac, 6)) \
 	F(CLIENT, 13, mac_vendor, STRING, NONE, NONE, DROP, KEEP, KEEP, "device.manufacturer", \
@@ -376,7 +376,7 @@ const char *schema_unit_name(enum field_unit unit); // "ns"; "" for none and for
 #define USAGE_FIELDS(F, S) \
 	COMMON_FIELDS(F, USAGE) \
 	F(USAGE, 9, window_start, TIME_S, NONE, NONE, KEEP, KEEP, KEEP, "", "", true, \
-		row->window_start_s) \
+		wall_window_s(d, row)) \
 	F(USAGE, 10, window_s, CODE32, SEC, NONE, KEEP, KEEP, KEEP, "", "length of the window", \
 		true, row->window_s) \
 	F(USAGE, 11, client_key, KEY, NONE, LINK, DROP, KEEP, KEEP, "host.id", "keyed", \

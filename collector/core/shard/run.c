@@ -400,6 +400,11 @@ static void housekeeping(struct run *r, bool terminal)
 	if (now_ns - r->housekeeping_ns < HOUSEKEEPING_NS)
 		return;
 	r->housekeeping_ns = now_ns;
+	if (r->live) {
+		struct capture_stats capture = {0};
+		r->config->capture->stats(r->shard->capture, &capture);
+		record_clock(r->record, capture.clock_step_ns);
+	}
 	if (export_ended(r->export) && process_stop == 0)
 		process_stop = 1;
 	record_seal(r->record, now_ns, r->settings->batch_age, false);
@@ -454,7 +459,8 @@ static bool drain(struct run *r)
 // Everything that is open goes out, health last. Whether every row arrived.
 static bool finish(struct run *r)
 {
-	if (r->live && r->export_by_ns == 0)
+	// Who drops rows rather than wait has not all the time in the world at the end either.
+	if (!waits(r) && r->export_by_ns == 0)
 		r->export_by_ns = steady_ns() + r->settings->shutdown_timeout;
 	ledger_finish(r->ledger);
 	record_seal(r->record, steady_ns(), 0, true);

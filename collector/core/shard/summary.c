@@ -40,14 +40,20 @@ struct summary {
 	uint32_t application_count;
 };
 
-// Names come from the network: nothing that a terminal would obey.
+// Names come from the network: nothing that a terminal would obey. Rows are UTF-8: C1 controls are
+// two octets there, C2 80 to C2 9F, and what is too long is cut between characters.
 static void copy_text(char out[TEXT_SIZE], const struct read_value *value)
 {
 	size_t len = MIN(value->len, (size_t)TEXT_SIZE - 1);
 
+	while (len > 0 && len < value->len && (value->bytes[len] & 0xc0) == 0x80)
+		len--;
 	for (size_t i = 0; i < len; i++) {
 		uint8_t c = value->bytes[i];
-		out[i] = (char)(c < 0x20 || c == 0x7f || (c >= 0x80 && c < 0xa0) ? '?' : c);
+		bool c1 = c == 0xc2 && i + 1 < len && value->bytes[i + 1] < 0xa0;
+		out[i] = (char)(c < 0x20 || c == 0x7f || c1 ? '?' : c);
+		if (c1)
+			out[++i] = '?';
 	}
 	out[len] = '\0';
 }
