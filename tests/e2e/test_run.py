@@ -201,6 +201,19 @@ privacy:
         done = self.weir("check", "-c", self.path("all.yaml", self.weir("settings").out))
         self.assertEqual(done.status, 0, done.said)
 
+    def test_policy_of_the_readme(self):
+        """The example that the README shows is right, and its lines are named."""
+        with open(os.path.join(programs.HERE, "../../README.md"), encoding="utf-8") as file:
+            example = re.search("```yaml\n(.*?)```", file.read(), re.S)[1]
+        key = self.path("key", os.urandom(32))
+        os.chmod(key, 0o600)
+        path = self.path("weir.yaml", example.replace("/etc/weir/key", key))
+        self.assertEqual(self.weir("check", "-c", path).said, "")
+        explained = self.weir("explain", "-c", path).out.decode()
+        for line, number in (("flow.server_name +drop", 5), ("flow.user_agent +keep", 6),
+                             ("client.mac +truncate: 24", 7), ("client.last_seen +bucket: 1d", 8)):
+            self.assertRegex(explained, rf"{line} .*{re.escape(path)}:{number}\n")
+
     def test_command_line_overrides(self):
         path = self.path("weir.yaml", "site: attic\nprivacy:\n  profile: basic\n")
         done = self.weir("run", "-r", HOUSE, "--set", "site=cellar", "-c", path, *FULL)
