@@ -55,7 +55,6 @@ enum drop_reason {
 	X(clients_created) \
 	X(clients_evicted) \
 	X(clients_random) \
-	X(client_unknown) /* a local end without a client: the table was full */ \
 	X(usage_folded) /* usage rows booked as "other": the table was full */
 
 enum counter {
