@@ -70,9 +70,9 @@ class Network:
         self.holder = subprocess.Popen(["unshare", "--net", "cat"], stdin=subprocess.PIPE,
                                        stdout=subprocess.DEVNULL)
         self._wait_apart()
-        for words in ("sysctl -qw net.ipv6.conf.all.disable_ipv6=1",
-                      "sysctl -qw net.ipv6.conf.default.disable_ipv6=1",
-                      "ip link add near arp off type veth peer name far arp off",
+        for which in ("all", "default"):
+            self.call("sh", "-c", f"echo 1 > /proc/sys/net/ipv6/conf/{which}/disable_ipv6")
+        for words in ("ip link add near arp off type veth peer name far arp off",
                       "ip link set lo up", "ip link set near up", "ip link set far up"):
             self.call(*words.split())
 
