@@ -432,8 +432,12 @@ static int receive_file(struct capture *capture, struct packet_batch *batch)
 		batch->now_ns = capture->last_ns;
 		return capture->failed;
 	}
+	errno = 0;
 	int status = dispatch(capture, batch);
+	bool interrupted = status < 0 && errno == EINTR;
 	set_time_file(capture, batch);
+	if (interrupted)
+		return (int)batch->count; // no damage: whoever caught the signal knows what follows
 	if (status < 0) {
 		capture->failed = explain(capture->error, -EBADMSG,
 			"\"%s\" is damaged or cut after packet %llu: %s", capture->name,

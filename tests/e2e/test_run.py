@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import select
 import shutil
 import signal
 import subprocess
@@ -131,6 +132,34 @@ class Reading(Scratch):
         read = self.weir("read", "out")
         self.assertEqual(read.status, 0, read.said)
         self.assertEqual(read.health()["packets"], 9)
+
+    def interrupted(self, name, number, count):
+        """weir run -r `name` of a stream of `count` packets that goes on, ended by a signal."""
+        fifo = self.path("stream")
+        os.mkfifo(fifo)
+        with open(fifo, "r+b", buffering=0) as stream:
+            stream.write(f.pcap(datagrams(count)))
+            with subprocess.Popen([WEIR, "run", "-r", name or fifo, *FULL], stdout=subprocess.PIPE,
+                                  stdin=stream, stderr=subprocess.PIPE, cwd=self.dir) as process:
+                wait_until("weir to wait for more", 20, lambda: not select.select([stream], [], [], 0)[0])
+                time.sleep(0.2)
+                began = time.monotonic()
+                process.send_signal(number)
+                out, err = process.communicate(timeout=30)
+        os.remove(fifo)
+        return programs.Done(process.returncode, out, err, time.monotonic() - began)
+
+    def test_signal_while_reading(self):
+        """What was read until then is collected; of a file the rest is missing, and that is told."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            for name, status, count in (("", 1, 200), ("-", 0, 200), ("", 1, 192), ("-", 0, 192)):
+                with self.subTest(f"{number.name} {name} {count}"):
+                    done = self.interrupted(name, number, count)
+                    self.assertEqual(done.health()["packets"], count, done.said)
+                    self.assertEqual(done.status, status, done.said)
+                    self.assertLess(done.seconds, 3)
+                    self.assertEqual(unaccounted(done.health()), 0)
+                    self.assertEqual("not read to its end" in done.said, status == 1)
 
     def test_no_packet_at_all(self):
         done = self.weir("run", "-r", self.path("empty.pcap", f.pcap([])), *FULL)

@@ -44,6 +44,7 @@ struct run {
 	uint64_t started_ns; // steady clock
 	uint64_t housekeeping_ns, health_ns, progress_ns;
 	uint64_t stop_ns; // when the source ends, once a signal came; 0: none came
+	bool interrupted; // a signal came before a file was read to its end
 	uint64_t export_by_ns; // when export must be through; 0: it has all the time it needs
 };
 
@@ -423,6 +424,9 @@ static void stop_source(struct run *r)
 {
 	uint64_t now_ns = steady_ns();
 
+	// Standard input is a stream that somebody ends; of a file the rest is missing.
+	if (!r->live && !r->shard->ended && strcmp(r->settings->read_file, "-") != 0)
+		r->interrupted = true;
 	if (r->stop_ns == 0)
 		r->stop_ns = now_ns + (r->live ? MIN(2 * r->settings->poll, NS_PER_S) : 0);
 	if (now_ns >= r->stop_ns || process_stop > 1)
@@ -590,6 +594,9 @@ enum run_status run(const struct run_config *config)
 	export_stats(r.export, &export);
 	if (r.shard->error) {
 		log_error("%s", r.shard->ops->error(r.shard->capture));
+		status = RUN_SOURCE_BROKE;
+	} else if (r.interrupted) {
+		log_warning("\"%s\" was not read to its end: a signal came", r.settings->read_file);
 		status = RUN_SOURCE_BROKE;
 	}
 	if (say_what_was_lost(&r, &export) || !delivered)
