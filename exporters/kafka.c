@@ -19,8 +19,7 @@ enum { OPAQUE_ROWS_BITS = 10, ROWS_PER_MESSAGE_MAX = 1000 };
 static_assert(ROWS_PER_MESSAGE_MAX <= 1 << OPAQUE_ROWS_BITS);
 
 enum {
-	FIRST_ANSWER_MS =
-		2000, // how long the start waits for the cluster before it goes on without
+	FIRST_ANSWER_MS = 2000, // how long the first turn waits for the cluster
 	PURGE_MS = 1000,
 	MESSAGE_OVERHEAD = 512, // of a message with its key, beside its value: ample
 	ERROR_TEXT_SIZE = 256,
@@ -52,7 +51,7 @@ struct exporter {
 	uint64_t in_flight, bytes_raw;
 	_Atomic uint64_t bytes_sent; // librdkafka's threads: add, export: ro
 
-	bool up, closing, fatal;
+	bool asked, up, closing, fatal;
 	uint64_t restart_ns; // steady: a dead producer is not replaced before; 0: at once
 	rd_kafka_resp_err_t broker_err; // why the last connection failed
 	char broker_text[ERROR_TEXT_SIZE];
@@ -522,9 +521,13 @@ fail:
 }
 
 // Asks the cluster for the topics, so that the operator hears at once what is missing. A cluster
-// that is away is no reason not to start: a gateway boots before its way out.
+// that is away is no reason not to start: a gateway boots before its way out. Nor is it waited for
+// in open(), while packets come in already, but in the thread's first turn.
 static void first_answer(struct exporter *x)
 {
+	if (x->asked)
+		return;
+	x->asked = true;
 	const struct rd_kafka_metadata *metadata = NULL;
 	char missing[ERROR_TEXT_SIZE] = "";
 	size_t used = 0;
@@ -581,7 +584,6 @@ static int kafka_open(struct exporter **ret, const struct exporter_config *confi
 	err = producer_start(x, error, EXPORTER_ERROR_SIZE);
 	if (err)
 		goto fail;
-	first_answer(x);
 	*ret = x;
 	return 0;
 no_memory:
@@ -711,6 +713,7 @@ static void rows_send(struct exporter *x)
 
 static int kafka_submit(struct exporter *x, struct batch *batch)
 {
+	first_answer(x);
 	rows_send(x);
 	if (x->current != NULL || x->free_count == 0)
 		return -EAGAIN;
@@ -793,6 +796,7 @@ static void kafka_poll(struct exporter *x, int timeout_ms)
 static bool kafka_idle(struct exporter *x, bool finish)
 {
 	(void)finish; // nothing is held back here but by linger.ms
+	first_answer(x);
 	return x->current == NULL && x->in_flight == 0;
 }
 

@@ -110,6 +110,14 @@ static struct rig *rig_new(void)
 	return rig;
 }
 
+static uint64_t wall_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
 static void rig_open(struct rig *rig)
 {
 	static const uint8_t policy[32];
@@ -119,9 +127,12 @@ static void rig_open(struct rig *rig)
 		.policy_sha256 = policy,
 		.done = &rig->done};
 
+	const uint64_t before = wall_ns();
 	int err = kafka_exporter_ops.open(&rig->exporter, &config, rig->error);
 	if (err)
 		fail_msg("open: %d: %s", err, rig->error);
+	assert_true(wall_ns() - before < NS_PER_S); // packets come in meanwhile
+	assert_true(kafka_exporter_ops.idle(rig->exporter, false)); // the thread's first turn
 }
 
 static void rig_close(struct rig *rig)
@@ -175,14 +186,6 @@ static void row(struct batch *batch, const char *key, const char *value, uint64_
 	r->len = (uint32_t)strlen(value);
 	r->offset = put(batch, value, r->len);
 	r->time_ns = time_ns;
-}
-
-static uint64_t wall_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
 // `count` rows "NAME-0", "NAME-1" ... under the keys "k0", "k1", "k2".
