@@ -1,5 +1,8 @@
 // Capture source over libpcap (capture_pcap.h), the first stage of the pipeline of `weir`.
 //
+// A plain file (plain_file.h) is read without libpcap, which opens it and takes over where it stops
+// being plain, its end included.
+//
 // libpcap's bytes live only until it reads the next packet, and a batch must live until release():
 // so each frame is copied, once, into a buffer of the source's own that is used again for the next
 // batch and stays in the cache.
@@ -16,6 +19,7 @@
 
 #include "core/base/compiler.h"
 #include "core/base/memory.h"
+#include "plain_file.h"
 
 #include <errno.h>
 #include <net/if.h>
@@ -49,6 +53,8 @@ struct capture {
 	struct packet_batch *batch; // being filled; during receive()
 	struct packet held; // of a file: the first of the next batch, its bytes in frames
 	bool holds; // there is one
+	struct plain_file file; // reads into `frames`
+	bool plain; // libpcap is not needed so far
 	uint64_t last_ns; // table time so far
 	uint64_t packets; // returned so far
 	int failed; // -errno to be returned when the batch before it has been
@@ -296,6 +302,14 @@ static int capture_open(struct capture **ret, const struct capture_config *confi
 		return err;
 	}
 	capture->link = (uint8_t)link_type_of(pcap_datalink(capture->pcap));
+	bool filtered = config->filter != NULL && *config->filter != '\0';
+	// Standard input may be a pipe, or stand elsewhere than at the beginning.
+	bool whole = config->file != NULL &&
+		ftello(pcap_file(capture->pcap)) == sizeof(struct plain_file_head);
+	if (whole && !filtered && capture->link != LINK_OTHER)
+		capture->plain = plain_file_open(&capture->file, fileno(pcap_file(capture->pcap)),
+			MIN((uint32_t)pcap_snapshot(capture->pcap), (uint32_t)FRAME_MAX),
+			capture->frames, FRAMES_SIZE);
 	*ret = capture;
 	return 0;
 }
@@ -322,9 +336,25 @@ static uint32_t frame_room(uint32_t len)
 	return (len + CACHE_LINE - 1) & ~(uint32_t)(CACHE_LINE - 1);
 }
 
+// Whether a file's next packet may have been left to the next batch.
 static bool batch_full(const struct capture *capture, const struct packet_batch *batch)
 {
+	if (capture->plain)
+		return !plain_file_done(&capture->file);
 	return batch->count == PACKET_BATCH_MAX || FRAMES_SIZE - capture->used < FRAME_MAX;
+}
+
+static void add(struct capture *capture, const struct timeval *ts, uint32_t cap_len,
+	uint32_t wire_len, const uint8_t *frame)
+{
+	struct packet *p = &capture->batch->packets[capture->batch->count++];
+	int64_t ts_ns = timestamp_ns(ts);
+
+	p->data = frame;
+	p->cap_len = cap_len;
+	p->wire_len = MAX(wire_len, cap_len);
+	p->ts_ns = ts_ns >= 0 ? (uint64_t)ts_ns : UINT64_MAX;
+	p->iface = capture->iface;
 }
 
 // libpcap's callback: one packet into the batch.
@@ -338,14 +368,7 @@ static void keep(u_char *user, const struct pcap_pkthdr *head, const u_char *byt
 	INVARIANT(batch->count < PACKET_BATCH_MAX && capture->used + len <= FRAMES_SIZE);
 	memcpy(frame, bytes, len);
 	capture->used += frame_room(len);
-
-	struct packet *p = &batch->packets[batch->count++];
-	int64_t ts_ns = timestamp_ns(&head->ts);
-	p->data = frame;
-	p->cap_len = len;
-	p->wire_len = MAX(head->len, head->caplen);
-	p->ts_ns = ts_ns >= 0 ? (uint64_t)ts_ns : UINT64_MAX;
-	p->iface = capture->iface;
+	add(capture, &head->ts, len, MAX(head->len, head->caplen), frame);
 	if (FRAMES_SIZE - capture->used < FRAME_MAX)
 		pcap_breakloop(capture->pcap);
 }
@@ -383,6 +406,29 @@ static int dispatch(struct capture *capture, struct packet_batch *batch)
 	return count == PCAP_ERROR_BREAK ? 0 : count;
 }
 
+// The same of a plain file; from where it is none on, libpcap reads it.
+static int dispatch_plain(struct capture *capture, struct packet_batch *batch)
+{
+	struct plain_record record;
+
+	batch->count = 0;
+	batch->link = capture->link;
+	capture->batch = batch;
+	plain_file_fill(&capture->file);
+	while (batch->count < PACKET_BATCH_MAX && plain_file_next(&capture->file, &record)) {
+		struct timeval ts = {.tv_sec = record.seconds, .tv_usec = record.fraction_ns};
+		add(capture, &ts, record.cap_len, record.wire_len, record.bytes);
+	}
+	capture->batch = NULL;
+	capture->packets += batch->count;
+	if (batch->count > 0)
+		return 0;
+	off_t offset = (off_t)plain_file_offset(&capture->file);
+	REQUIRE(fseeko(pcap_file(capture->pcap), offset, SEEK_SET) == 0);
+	capture->plain = false;
+	return dispatch(capture, batch);
+}
+
 // Where a file begins: at its first stamp, but where that lies more than a day after the second and
 // the third agrees with the second.
 static uint64_t first_time(const struct packet_batch *batch)
@@ -411,8 +457,12 @@ static void set_time_file(struct capture *capture, struct packet_batch *batch)
 		bool alone =
 			leaps && i + 1 < batch->count && batch->packets[i + 1].ts_ns <= believed_ns;
 		if (leaps && i > 0 && i + 1 == batch->count && batch_full(capture, batch)) {
-			capture->held = *p;
-			capture->holds = true;
+			if (capture->plain) {
+				plain_file_back(&capture->file, p->cap_len);
+			} else {
+				capture->held = *p;
+				capture->holds = true;
+			}
 			capture->packets--;
 			batch->count--;
 			break;
@@ -433,7 +483,7 @@ static int receive_file(struct capture *capture, struct packet_batch *batch)
 		return capture->failed;
 	}
 	errno = 0;
-	int status = dispatch(capture, batch);
+	int status = capture->plain ? dispatch_plain(capture, batch) : dispatch(capture, batch);
 	bool interrupted = status < 0 && errno == EINTR;
 	set_time_file(capture, batch);
 	if (interrupted)

@@ -391,6 +391,41 @@ static void many_small_frames(void **)
 	ops->close(capture);
 }
 
+// A record beyond the file's own snap length is libpcap's to cut, wherever it stands, and what
+// follows it is read on.
+static void not_plain_from_here(void **)
+{
+	enum { PACKETS = 150, SNAPLEN = 100 };
+
+	for (unsigned odd = 0; odd < PACKETS; odd++) {
+		struct writer w = writer_open(false);
+		pcap_head(&w, 0xa1b2c3d4, 1);
+		for (unsigned i = 0; i < PACKETS; i++)
+			pcap_record(&w, 1500000000 + i, 0, i == odd ? SNAPLEN + 50 : 60 + i % 40,
+				200, (int)i);
+		fseek(w.file, 16, SEEK_SET);
+		put_uint(&w, SNAPLEN, 4);
+		fclose(w.file);
+
+		struct capture *capture = open_path(path);
+		assert_true(capture->plain);
+		unsigned seen = 0;
+		for (int count; (count = ops->receive(capture, &batch)) > 0;)
+			for (int i = 0; i < count; i++, seen++) {
+				const struct packet *p = &batch.packets[i];
+				assert_int_equal(
+					p->cap_len, seen == odd ? SNAPLEN : 60 + seen % 40);
+				assert_int_equal(p->wire_len, 200);
+				assert_int_equal(p->data[0], seen);
+				assert_int_equal(p->data[p->cap_len - 1], seen);
+				assert_int_equal(p->ts_ns, (1500000000 + seen) * NS_PER_S);
+			}
+		assert_int_equal(seen, PACKETS);
+		assert_false(capture->plain);
+		ops->close(capture);
+	}
+}
+
 static void file_time(void **)
 {
 	// Seconds as they stand in the file, and the table time they must give.
@@ -613,6 +648,7 @@ int main(void)
 		cmocka_unit_test(filtered),
 		cmocka_unit_test(large_frames),
 		cmocka_unit_test(many_small_frames),
+		cmocka_unit_test(not_plain_from_here),
 		cmocka_unit_test(file_time),
 		cmocka_unit_test(one_damaged_stamp_anywhere),
 		cmocka_unit_test(live),
