@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { EXIT_REFUSED = 2 };
 
@@ -74,6 +75,12 @@ static int collect(struct settings *settings, const struct policy *policy, bool 
 	if (settings->read_file == NULL && settings->interface == NULL) {
 		log_error("nothing to read: give a capture file (-r FILE) or an interface (-i "
 			  "INTERFACE)");
+		return EXIT_REFUSED;
+	}
+	if (settings->output != NULL && strcmp(settings->output, "-") == 0 &&
+		settings->format == FORMAT_PROTOBUF && isatty(STDOUT_FILENO)) {
+		log_error("protobuf is not for a terminal: add --format json, or redirect standard "
+			  "output");
 		return EXIT_REFUSED;
 	}
 	if (random_key)

@@ -173,6 +173,15 @@ class Reading(Scratch):
         self.refused(self.weir("run", "-c", settings, "-r", HOUSE, "-i", "eth0", *FULL),
                      "exclude each other")
 
+    def test_no_protobuf_on_a_terminal(self):
+        terminal, end = pty.openpty()
+        with open(end, "wb") as out:
+            done = subprocess.run([WEIR, "run", "-r", HOUSE, "-o", "-"], stdout=out, timeout=60,
+                                  stderr=subprocess.PIPE, cwd=self.dir, check=False)
+        os.close(terminal)
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn(b"--format json", done.stderr)
+
     def test_refused_sources(self):
         self.refused(self.weir("run", "-r", self.path("no.pcap"), *FULL), "no.pcap", "No such file")
         self.refused(self.weir("run", "-r", self.path("text.pcap", "no capture\n" * 9), *FULL),
