@@ -35,8 +35,8 @@ void options_print_help(FILE *out)
 	      "  --filter TEXT      collect only what matches (pcap-filter(7))\n"
 	      "  --exporter NAME    file, kafka or null\n"
 	      "  --set KEY=VALUE    any setting\n"
-	      "  --seed N           fixes ids, keys and table hashes, so that two runs can be "
-	      "compared\n"
+	      "  --seed N           fixes ids, keys, hashes and the reading time, so that two runs "
+	      "can be compared\n"
 	      "\nSettings:\n",
 		out);
 	settings_print_help(out);

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import subprocess
 import sys
 import time
@@ -107,6 +108,24 @@ def namespaces():
     return subprocess.run(["unshare", "--net", "ip", "link", "add", "type", "veth"],
                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                           check=False).returncode == 0
+
+
+def main_thread(pid):
+    """State and CPU ticks of a process's main thread."""
+    fields = pathlib.Path(f"/proc/{pid}/task/{pid}/stat").read_text().rpartition(")")[2].split()
+    return fields[0], fields[11], fields[12]
+
+
+def wait_until_asleep(pid, seconds=20):
+    """Until the main thread sleeps, and has done nothing else for a while: it waits for input."""
+    last, since, end = None, time.monotonic(), time.monotonic() + seconds
+    while last is None or last[0] != "S" or time.monotonic() - since < 0.4:
+        now = main_thread(pid)
+        if now != last:
+            last, since = now, time.monotonic()
+        if time.monotonic() > end:
+            raise TimeoutError(f"process {pid} did not come to rest in {seconds} s")
+        time.sleep(0.02)
 
 
 def wait_until(what, seconds, true):

@@ -141,8 +141,8 @@ class Reading(Scratch):
             stream.write(f.pcap(datagrams(count)))
             with subprocess.Popen([WEIR, "run", "-r", name or fifo, *FULL], stdout=subprocess.PIPE,
                                   stdin=stream, stderr=subprocess.PIPE, cwd=self.dir) as process:
-                wait_until("weir to wait for more", 20, lambda: not select.select([stream], [], [], 0)[0])
-                time.sleep(0.2)
+                wait_until("weir to take it", 20, lambda: not select.select([stream], [], [], 0)[0])
+                programs.wait_until_asleep(process.pid)
                 began = time.monotonic()
                 process.send_signal(number)
                 out, err = process.communicate(timeout=30)

@@ -221,7 +221,9 @@ class Run:
         done = subprocess.run(
             [options.weir, command, "-c", str(self.config), *reads, *arguments],
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout,
-            cwd=self.folder)
+            cwd=self.folder,
+            # A seed fixes the reading time as well, and brokers delete what is old: it is now.
+            env=os.environ | {"SOURCE_DATE_EPOCH": str(int(began))})
         self.began_ms, self.ended_ms = int(began * 1000), int(time.time() * 1000)
         self.seconds = time.time() - began
         self.status = done.returncode

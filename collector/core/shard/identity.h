@@ -6,6 +6,7 @@
 
 // Fills `identity` from the settings; the strings are the settings'. Makes and keeps an id in
 // state_dir where none is configured; `*ret_kept` is false where that failed or a capture file is
-// read, so that the id is good for this run only. Returns 0, or -EINVAL with a problem added.
+// read, so that the id is good for this run only. A seed fixes ids and the reading time. Returns 0,
+// or -EINVAL with a problem added.
 int identity_make(struct record_identity *identity, const struct settings *settings,
 	uint64_t wall_ns, bool *ret_kept, struct problems *problems);
