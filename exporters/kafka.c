@@ -374,18 +374,17 @@ static bool broker_valid(const char *text, size_t len)
 	return port > 0;
 }
 
-static void brokers_check(const char *brokers, struct problems *problems)
+static void brokers_check(const struct settings *settings, struct problems *problems)
 {
-	for (const char *at = brokers;;) {
+	for (const char *at = settings->brokers;;) {
 		at += strspn(at, " ");
 		size_t len = strcspn(at, ","), used = len;
 		while (used > 0 && at[used - 1] == ' ')
 			used--;
 		if (!broker_valid(at, used))
-			problems_add(problems, NULL, 0,
-				"kafka.brokers: \"%.*s\" is not host:port with a port from 1 to "
-				"65535",
-				(int)used, at);
+			settings_complain(settings, "kafka.brokers", problems,
+				"\"%.*s\" is not host:port with a port from 1 to 65535", (int)used,
+				at);
 		if (at[len] == '\0')
 			return;
 		at += len + 1;
@@ -427,25 +426,23 @@ static void kafka_check(const struct settings *settings, struct problems *proble
 	const size_t before = problems->count;
 	char error[EXPORTER_ERROR_SIZE];
 
-	brokers_check(settings->brokers, problems);
+	brokers_check(settings, problems);
 	if (settings->topic_prefix[strspn(settings->topic_prefix, allowed)] != '\0')
-		problems_add(problems, NULL, 0,
-			"kafka.topic_prefix: \"%s\" may have letters, digits, '.', '_' and '-' "
-			"only",
+		settings_complain(settings, "kafka.topic_prefix", problems,
+			"\"%s\" may have letters, digits, '.', '_' and '-' only",
 			settings->topic_prefix);
 	rd_kafka_conf_t *conf = conf_new(settings, problems);
-	if (problems->count > before) {
-		rd_kafka_conf_destroy(conf);
-		return;
-	}
+	const bool wrong = problems->count > before;
 	struct check check = {settings, problems};
 	rd_kafka_conf_set_opaque(conf, &check);
 	rd_kafka_conf_set_log_cb(conf, check_log);
-	// Properties that do not go together, or files of keys that cannot be read, show only in a
-	// producer. Without a broker it sends nothing.
+	// Properties that do not go together, files of keys that cannot be read, and a consumer's
+	// properties show only in a producer. Without a broker it sends nothing; without the
+	// properties that are wrong, what it says of the others' company means nothing.
 	rd_kafka_t *producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, error, sizeof(error));
 	if (producer == NULL) {
-		problems_add(problems, NULL, 0, "kafka.properties: %s", error);
+		if (!wrong)
+			settings_complain(settings, "kafka.properties", problems, "%s", error);
 		rd_kafka_conf_destroy(conf);
 		return;
 	}

@@ -231,6 +231,31 @@ privacy:
                 self.assertIn(word, said[line])
                 self.assertRegex(said[line], "allowed|it takes|lists them")
 
+    def test_what_only_its_user_can_judge_is_said_with_its_line(self):
+        path = self.path("kafka.yaml", """privacy:
+  key_file: /nowhere/key
+export:
+  exporter: kafka
+kafka:
+  brokers: 'a b'
+  topic_prefix: x y
+  properties:
+    acks: perhaps
+    group.id: mine
+""")
+        said = self.weir("check", "-c", path).said.splitlines()
+        expected = {2: "privacy.key_file: /nowhere/key: cannot open"}
+        if not any("without the Kafka exporter" in line for line in said):
+            expected |= {6: 'kafka.brokers: "a b" is not', 7: 'kafka.topic_prefix: "x y" may',
+                         9: "kafka.properties: acks: Invalid",
+                         10: "kafka.properties: group.id: is a consumer's"}
+            self.assertEqual(len(said), len(expected), said)
+        for number, words in expected.items():
+            self.assertTrue(any(line.startswith(f"weir: {path}:{number}: {words}")
+                                for line in said), (number, said))
+        self.refused(self.weir("check", "--set", "privacy.key_file=/nowhere/key"),
+                     "command line: privacy.key_file: /nowhere/key")
+
     def test_right_settings(self):
         done = self.weir("check", "-c", self.path("weir.yaml", "tenant: home\n"))
         self.assertEqual((done.status, done.err), (0, b""))

@@ -30,7 +30,7 @@ import urllib.request
 from pathlib import Path
 
 from broker import (DAY_MS, PREFIX, SASL_PASSWORD, SASL_USER, SKIPPED, TOPICS, Broker, BrokerError,
-                    Missing, free_ports, require)
+                    Missing, require)
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -451,7 +451,11 @@ class Operator(unittest.TestCase):
         cls.addClassCleanup(web.server_close)
         cls.addClassCleanup(web.shutdown)
         cls.web = f"127.0.0.1:{web.server_address[1]}"
-        cls.nowhere = f"127.0.0.1:{free_ports(1)[0]}"
+        # Bound but not listening: it refuses, and nobody else's broker can take its place.
+        silent = socket.socket()
+        silent.bind(("127.0.0.1", 0))
+        cls.addClassCleanup(silent.close)
+        cls.nowhere = f"127.0.0.1:{silent.getsockname()[1]}"
         login = {"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN",
                  "sasl.username": SASL_USER, "sasl.password": "not the one"}
         pool = concurrent.futures.ThreadPoolExecutor()

@@ -341,8 +341,8 @@ static void test_random_key(void **)
 	settings.seed = 5;
 	settings.key_file = (char *)"/nonexistent/key";
 	assert_string_equal(refused(&settings),
-		"weir.yaml: --seed makes a key that everybody knows: it is refused together with "
-		"privacy.key_file\n");
+		"privacy.key_file: is refused together with --seed, which makes a key that "
+		"everybody knows\n");
 }
 
 static void test_explain(void **)

@@ -140,12 +140,15 @@ static int make_key(struct policy *policy, const struct settings *settings,
 	struct problems *problems, bool *ret_random_key)
 {
 	if (settings->key_file != NULL && settings->seed != 0) {
-		problems_add(problems, settings->path, 0,
-			"--seed makes a key that everybody knows: it is refused together with "
-			"privacy.key_file");
+		settings_complain(settings, "privacy.key_file", problems,
+			"is refused together with --seed, which makes a key that everybody knows");
 		return -EINVAL;
 	}
-	int err = pseudonym_new(&policy->pseudonym, settings->key_file, settings->seed, problems);
+	struct problems found = {0};
+	int err = pseudonym_new(&policy->pseudonym, settings->key_file, settings->seed, &found);
+	for (size_t i = 0; i < found.count; i++)
+		settings_complain(settings, "privacy.key_file", problems, "%s", found.lines[i]);
+	problems_fini(&found);
 	if (err)
 		return err;
 	*ret_random_key = settings->key_file == NULL && settings->seed == 0;

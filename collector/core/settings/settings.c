@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <string.h>
 
 // What the sixth column means depends on the kind.
@@ -326,10 +327,31 @@ int settings_set(
 			"there is no setting \"%s\"; weir run --help lists them", path);
 		return -EINVAL;
 	}
-	if (setting_put(settings, s, value))
+	if (setting_put(settings, s, value)) {
+		settings->lines[s - setting_table] = LINE_OF_COMMAND;
 		return 0;
+	}
 	setting_describe(allowed, sizeof(allowed), s);
 	problems_add(problems, "command line", 0, "%s: \"%s\" is not allowed; it takes %s", path,
 		value, allowed);
 	return -EINVAL;
+}
+
+void settings_complain(const struct settings *settings, const char *path, struct problems *problems,
+	const char *format, ...)
+{
+	const struct setting *s = setting_find(path);
+	char text[1024];
+	va_list args;
+
+	REQUIRE(s != NULL);
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	unsigned line = settings->lines[s - setting_table];
+	if (line == LINE_OF_COMMAND)
+		problems_add(problems, "command line", 0, "%s: %s", path, text);
+	else
+		problems_add(
+			problems, line > 0 ? settings->path : NULL, line, "%s: %s", path, text);
 }

@@ -154,6 +154,9 @@ struct settings {
 	SETTINGS(X)
 #undef X
 	char *path; // of the YAML file, or NULL
+#define X(...) +1
+	unsigned lines[0 SETTINGS(X)]; // of each setting there; 0: the default's
+#undef X
 
 	// From the command line only.
 	char *read_file; // -r: a capture, "-": standard input; NULL: live
@@ -173,6 +176,11 @@ int settings_read(struct settings *settings, const char *path, struct problems *
 // Sets one by its path, as the command line does ("flow.max", "1000"). The same checks.
 int settings_set(
 	struct settings *settings, const char *path, const char *value, struct problems *problems);
+
+// What is wrong with a setting that only its user can judge: "FILE:LINE: path: text", or "command
+// line: path: text" where it was given there.
+__attribute__((format(printf, 4, 5))) void settings_complain(const struct settings *settings,
+	const char *path, struct problems *problems, const char *format, ...);
 
 // The commented weir.yaml with every default; and the list for --help.
 void settings_print_yaml(FILE *out);

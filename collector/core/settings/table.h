@@ -31,6 +31,8 @@ enum {
 		SETTING_COUNT,
 };
 
+#define LINE_OF_COMMAND UINT32_MAX // in settings.lines: given on the command line
+
 extern const struct setting setting_table[SETTING_COUNT];
 
 const struct setting *setting_find(const char *path); // or NULL

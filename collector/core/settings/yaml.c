@@ -188,6 +188,7 @@ static void read_setting(struct reader *r, const struct setting *s, const yaml_e
 		problems_add(r->problems, r->file, line_of(event), "%s: stands in line %u already",
 			s->path, *seen);
 	*seen = line_of(event);
+	r->settings->lines[s - setting_table] = *seen;
 	if (s->kind == SETTING_LIST) {
 		read_list(r, s, event);
 	} else if (s->kind == SETTING_MAP) {
