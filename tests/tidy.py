@@ -45,7 +45,22 @@ WORDS = {
         "collector/core/base/log", "collector/core/shard/run.c", "collector/core/export/export.c",
         "collector/main.c", "collector/read.c", "dpdk-app/main.c"),
     r"\b(syslog|openlog)\b": (),
-    r"#\s*if(def)?\b.*\bDPDK\b": (),
+    r"#\s*(el)?if(n?def)?\b.*DPDK": (),
+    # Who prints might print what the policy withholds.
+    r"(?<![.>\w])(v?f?printf|v?dprintf|puts|fputs|putc|putchar|fputc|perror|fwrite|p?writev?|send(to|msg)?)"
+    r"\s*\(": (
+        "collector/core/base/log.c", "collector/core/base/compiler.h", "collector/core/settings/", "collector/core/schema/schema_print.c",
+        "collector/core/privacy/explain.c", "collector/core/privacy/policy", "collector/core/shard/identity.c",
+        "collector/core/shard/run.c", "collector/core/shard/summary.c", "collector/core/export/",
+        "exporters/", "collector/main.c", "collector/options.c", "collector/read.c", "dpdk-app/main.c"),
+}
+
+# What is made after the door sees nothing that stands before it.
+AFTER_THE_DOOR = {
+    "collector/core/shard/summary": ("core/client/", "core/ledger/", "core/event/", "core/classify/"),
+    "collector/core/record/read": ("core/client/", "core/flow/", "core/event/", "core/packet/"),
+    "collector/core/export/": ("core/client/", "core/flow/", "core/event/", "core/ledger/"),
+    "collector/read": ("core/client/", "core/flow/", "core/event/", "core/ledger/", "core/packet/"),
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.M)
@@ -81,6 +96,10 @@ def check_ours(path, line, included):
     here, there = folder_of(path), folder_of(included)
     where = f"{path.relative_to(ROOT)}:{line}"
     name = included.relative_to(ROOT).as_posix().removeprefix("collector/")
+    rel = path.relative_to(ROOT).as_posix()
+    for prefix, unseen in AFTER_THE_DOOR.items():
+        if rel.startswith(prefix) and name.startswith(unseen):
+            faults.append(f"{where}: {rel} is made of records after the door and may not see {name}")
     if here == there or here in PROGRAMS:
         return
     if here in MODULES:
