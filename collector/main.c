@@ -34,8 +34,8 @@ static int check_all(const struct settings *settings, struct policy **ret_policy
 	const struct exporter_ops *exporter = exporter_of(settings);
 
 	if (exporter == NULL)
-		problems_add(problems, settings->path, 0,
-			"export.exporter: this weir was built without the Kafka exporter");
+		settings_complain(settings, "export.exporter", problems,
+			"this weir was built without the Kafka exporter");
 	else if (exporter->check != NULL)
 		exporter->check(settings, problems);
 	ledger_check(settings, problems);

@@ -152,6 +152,7 @@ static void test_round_trip(void **)
 static void test_footer(void **)
 {
 	uint8_t bytes[8192];
+	char text[8192];
 	uint64_t offset, rows[8], count;
 	uint32_t keys;
 	size_t len = small_segment(bytes, sizeof(bytes), true);
@@ -167,6 +168,8 @@ static void test_footer(void **)
 						       : 0);
 	memcpy(&count, bytes + offset + 72, 8);
 	assert_int_equal(count, BLOCKS);
+	memcpy(&count, bytes + offset + 80, 8);
+	assert_int_equal(count, expected_rows(text));
 	memcpy(&keys, bytes + offset + 88, 4);
 	assert_int_equal(keys, 5);
 	for (uint32_t i = 0; i < keys; i++)

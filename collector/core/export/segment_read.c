@@ -48,7 +48,7 @@ struct segment_reader {
 	bool started, has_info, finished, ended;
 	bool no_memory;
 	uint64_t whole_bytes;
-	uint64_t rows[SEGMENT_COUNTS];
+	uint64_t rows[SEGMENT_COUNTS], blocks, raw_bytes; // read so far
 	unsigned resyncs;
 	enum probe lost; // why octets are being skipped; PROBE_BLOCK: they are not
 	uint64_t lost_offset;
@@ -379,6 +379,11 @@ static enum segment_found end_with_footer(struct segment_reader *r, size_t foote
 	if (!equal)
 		return damaged(r, "its footer counts %" PRIu64 " rows, %" PRIu64 " were read",
 			counted, read);
+	if (le64toh(head.blocks) != r->blocks || le64toh(head.raw_bytes) != r->raw_bytes)
+		return damaged(r,
+			"its footer counts %" PRIu64 " blocks of %" PRIu64 " octets, %" PRIu64
+			" of %" PRIu64 " were read",
+			le64toh(head.blocks), le64toh(head.raw_bytes), r->blocks, r->raw_bytes);
 	if (le64toh(tail.footer_offset) != footer_offset ||
 		memcmp(tail.magic, SEGMENT_TAIL_MAGIC, SEGMENT_MAGIC_SIZE) != 0)
 		return damaged(r, "its last %zu octets are damaged", sizeof(tail));
@@ -422,6 +427,8 @@ enum segment_found segment_reader_next(struct segment_reader *reader, struct seg
 			advance(r, (size_t)block.file_size);
 			r->whole_bytes = r->offset;
 			r->rows[block.type] += block.rows;
+			r->blocks++;
+			r->raw_bytes += block.size;
 			*ret = block;
 			return SEGMENT_BLOCK;
 		}
