@@ -6,19 +6,11 @@
 // libpcap's bytes live only until it reads the next packet, and a batch must live until release():
 // so each frame is copied, once, into a buffer of the source's own that is used again for the next
 // batch and stays in the cache.
-//
-// Time. `ts_ns` is the packet's own. Table time never runs back.
-// File: the latest timestamp so far. A stamp outside 1970-2242 is none, and the packet takes the
-// time before it. A leap ahead of more than a day is believed when the next packet does not go
-// back behind it: one damaged stamp does not end every flow, two captures in one file do. A leap at
-// the end of a full batch is held for the next, so that none is judged by where batches end.
-// Live: the timestamp less what the wall clock was moved since open(), which is known from the
-// monotonic clock, in that turn. Packets stamped before a step and read after it are kept between
-// the last packet's time and the present.
 #include "capture_pcap.h"
 
 #include "core/base/compiler.h"
 #include "core/base/memory.h"
+#include "core/packet/capture_clock.h"
 #include "plain_file.h"
 
 #include <errno.h>
@@ -30,7 +22,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -39,9 +30,7 @@ enum {
 	FILE_BUFFER_SIZE = 1 << 20,
 };
 
-#define LEAP_NS (86400 * NS_PER_S)
 #define SECONDS_MAX (INT64_C(1) << 33) // year 2242; in ns it still fits 63 bits
-#define STEP_MIN_NS ((int64_t)NS_PER_MS) // less is the noise of reading two clocks
 
 struct capture {
 	pcap_t *pcap;
@@ -51,11 +40,11 @@ struct capture {
 	uint8_t link; // enum link_type
 	uint8_t iface;
 	struct packet_batch *batch; // being filled; during receive()
-	struct packet held; // of a file: the first of the next batch, its bytes in frames
-	bool holds; // there is one
+	struct packet held; // the first of the next batch, its bytes in frames
+	bool holds; // there is one: see capture_clock_file()
 	struct plain_file file; // reads into `frames`
 	bool plain; // libpcap is not needed so far
-	uint64_t last_ns; // table time so far
+	struct capture_clock clock;
 	uint64_t packets; // returned so far
 	int failed; // -errno to be returned when the batch before it has been
 	char error[CAPTURE_ERROR_SIZE];
@@ -65,8 +54,8 @@ struct capture {
 	int fd; // to wait on; -1: file
 	uint32_t poll_ms;
 	bool watched; // a network interface that can go down, not "any"
-	int64_t wall_offset_ns; // wall clock less monotonic clock, at open
-	int64_t step_ns; // how far the wall clock was moved since
+	bool packet_clock;
+	uint64_t exit_idle_ns;
 	struct capture_stats stats;
 	uint32_t kernel_last, nic_last; // libpcap's counts, which wrap
 };
@@ -157,32 +146,6 @@ static int open_file(struct capture *capture, const char *path, char error[CAPTU
 	return 0;
 }
 
-static int64_t clock_ns(clockid_t clock)
-{
-	struct timespec now;
-
-	clock_gettime(clock, &now);
-	return (int64_t)now.tv_sec * (int64_t)NS_PER_S + now.tv_nsec;
-}
-
-// Wall clock less monotonic clock. Both are slewed alike, so it changes only when the wall clock is
-// set. Of three readings the one least disturbed by the scheduler.
-static int64_t wall_offset_ns(void)
-{
-	int64_t offset = 0, least = INT64_MAX;
-
-	for (int i = 0; i < 3; i++) {
-		int64_t before = clock_ns(CLOCK_MONOTONIC);
-		int64_t wall = clock_ns(CLOCK_REALTIME);
-		int64_t took = clock_ns(CLOCK_MONOTONIC) - before;
-		if (took < least) {
-			least = took;
-			offset = wall - before - took / 2;
-		}
-	}
-	return offset;
-}
-
 static bool interface_up(const struct capture *capture)
 {
 	struct ifreq request = {0};
@@ -249,7 +212,7 @@ static int open_live(struct capture *capture, const struct capture_config *confi
 		return explain(
 			error, -EIO, "interface \"%s\" cannot be waited for", config->interface);
 	capture->watched = interface_up(capture);
-	capture->wall_offset_ns = wall_offset_ns();
+	capture_clock_start(&capture->clock);
 	memory_prefault(capture->frames, FRAMES_SIZE);
 	return 0;
 }
@@ -277,7 +240,11 @@ static int capture_open(struct capture **ret, const struct capture_config *confi
 {
 	const char *name = config->file != NULL ? file_title(config->file) : config->interface;
 
-	if (name == NULL || (config->file != NULL && config->interface != NULL))
+	if (name == NULL)
+		return explain(error, -EINVAL,
+			"nothing to read: give a capture file (-r FILE) or an interface (-i "
+			"INTERFACE)");
+	if (config->file != NULL && config->interface != NULL)
 		return explain(error, -EINVAL, "give either a capture file or an interface");
 	if (queue != 0)
 		return explain(error, -EINVAL, "\"%s\" has one receive queue only", name);
@@ -286,6 +253,8 @@ static int capture_open(struct capture **ret, const struct capture_config *confi
 		return explain(error, -ENOMEM, "no memory to open \"%s\"", name);
 	capture->fd = -1;
 	capture->iface = config->iface;
+	capture->packet_clock = config->packet_clock;
+	capture->exit_idle_ns = config->exit_idle_ns;
 	capture->name = strdup(name);
 	capture->frames = memory_reserve(FRAMES_SIZE);
 	int err;
@@ -353,7 +322,7 @@ static void add(struct capture *capture, const struct timeval *ts, uint32_t cap_
 	p->data = frame;
 	p->cap_len = cap_len;
 	p->wire_len = MAX(wire_len, cap_len);
-	p->ts_ns = ts_ns >= 0 ? (uint64_t)ts_ns : UINT64_MAX;
+	p->ts_ns = ts_ns >= 0 ? (uint64_t)ts_ns : CAPTURE_NO_TIME;
 	p->iface = capture->iface;
 }
 
@@ -429,63 +398,32 @@ static int dispatch_plain(struct capture *capture, struct packet_batch *batch)
 	return dispatch(capture, batch);
 }
 
-// Where a file begins: at its first stamp, but where that lies more than a day after the second and
-// the third agrees with the second.
-static uint64_t first_time(const struct packet_batch *batch)
+// A file's clock, which may leave the last packet to the next batch.
+static void set_time_file(struct capture *capture, struct packet_batch *batch, bool more)
 {
-	const struct packet *p = batch->packets;
-
-	if (batch->count < 3 || p[1].ts_ns == UINT64_MAX || p[1].ts_ns == 0)
-		return 0;
-	uint64_t believed_ns = p[1].ts_ns + LEAP_NS;
-	return p[0].ts_ns > believed_ns && p[2].ts_ns <= believed_ns ? p[1].ts_ns : 0;
-}
-
-// Table time of a file's batch: see the top.
-static void set_time_file(struct capture *capture, struct packet_batch *batch)
-{
-	uint64_t last_ns = capture->last_ns;
-
-	if (last_ns == 0)
-		last_ns = first_time(batch);
-	for (uint32_t i = 0; i < batch->count; i++) {
-		struct packet *p = &batch->packets[i];
-		if (p->ts_ns == UINT64_MAX)
-			p->ts_ns = last_ns;
-		uint64_t believed_ns = last_ns + LEAP_NS;
-		bool leaps = last_ns != 0 && p->ts_ns > believed_ns;
-		bool alone =
-			leaps && i + 1 < batch->count && batch->packets[i + 1].ts_ns <= believed_ns;
-		if (leaps && i > 0 && i + 1 == batch->count && batch_full(capture, batch)) {
-			if (capture->plain) {
-				plain_file_back(&capture->file, p->cap_len);
-			} else {
-				capture->held = *p;
-				capture->holds = true;
-			}
-			capture->packets--;
-			batch->count--;
-			break;
-		}
-		if (p->ts_ns > last_ns && !alone)
-			last_ns = p->ts_ns;
-		p->time_ns = last_ns;
+	if (!capture_clock_file(&capture->clock, batch, more))
+		return;
+	const struct packet *last = &batch->packets[--batch->count];
+	if (capture->plain) {
+		plain_file_back(&capture->file, last->cap_len);
+	} else {
+		capture->held = *last;
+		capture->holds = true;
 	}
-	capture->last_ns = last_ns;
-	batch->now_ns = last_ns;
+	capture->packets--;
 }
 
 static int receive_file(struct capture *capture, struct packet_batch *batch)
 {
 	if (capture->failed) {
 		batch->count = 0;
-		batch->now_ns = capture->last_ns;
+		batch->now_ns = capture->clock.last_ns;
 		return capture->failed;
 	}
 	errno = 0;
 	int status = capture->plain ? dispatch_plain(capture, batch) : dispatch(capture, batch);
 	bool interrupted = status < 0 && errno == EINTR;
-	set_time_file(capture, batch);
+	set_time_file(capture, batch, batch_full(capture, batch));
 	if (interrupted)
 		return (int)batch->count; // no damage: whoever caught the signal knows what follows
 	if (status < 0) {
@@ -499,31 +437,6 @@ static int receive_file(struct capture *capture, struct packet_batch *batch)
 	return batch->count > 0 ? (int)batch->count : capture->failed;
 }
 
-// Table time of a live batch, and the clock when nothing came: see the top.
-static void set_time_live(struct capture *capture, struct packet_batch *batch)
-{
-	int64_t step_ns = wall_offset_ns() - capture->wall_offset_ns;
-	if (llabs(step_ns - capture->step_ns) >= STEP_MIN_NS)
-		capture->step_ns = step_ns;
-	int64_t present_ns = clock_ns(CLOCK_REALTIME) - capture->step_ns;
-	int64_t last_ns = (int64_t)capture->last_ns;
-
-	for (uint32_t i = 0; i < batch->count; i++) {
-		struct packet *p = &batch->packets[i];
-		if (p->ts_ns == UINT64_MAX)
-			p->ts_ns = (uint64_t)(present_ns + capture->step_ns);
-		int64_t time_ns = MIN((int64_t)p->ts_ns - capture->step_ns, present_ns);
-		last_ns = MAX(last_ns, time_ns);
-		p->time_ns = (uint64_t)last_ns;
-	}
-	// The kernel may hold a packet back until it retires the block it stands in.
-	if (batch->count == 0)
-		last_ns = MAX(
-			last_ns, present_ns - 2 * (int64_t)capture->poll_ms * (int64_t)NS_PER_MS);
-	capture->last_ns = (uint64_t)last_ns;
-	batch->now_ns = capture->last_ns;
-}
-
 static int receive_live(struct capture *capture, struct packet_batch *batch)
 {
 	int status = dispatch(capture, batch);
@@ -532,7 +445,12 @@ static int receive_live(struct capture *capture, struct packet_batch *batch)
 		if (poll(&wait, 1, (int)capture->poll_ms) > 0)
 			status = dispatch(capture, batch);
 	}
-	set_time_live(capture, batch);
+	// The kernel may hold a packet back until it retires the block it stands in.
+	if (capture->packet_clock)
+		set_time_file(capture, batch, true);
+	else
+		capture_clock_live(&capture->clock, batch, 2 * capture->poll_ms * NS_PER_MS);
+	bool idle = capture_clock_idle(&capture->clock, batch, capture->exit_idle_ns);
 	if (batch->count > 0) // an error comes again with the next call
 		return (int)batch->count;
 	if (capture->watched && !interface_up(capture))
@@ -541,7 +459,9 @@ static int receive_live(struct capture *capture, struct packet_batch *batch)
 	if (status < 0)
 		return explain(capture->error, -EIO, "capture on \"%s\" broke off: %s",
 			capture->name, pcap_geterr(capture->pcap));
-	return 0;
+	return idle ? explain(capture->error, -ENODATA, "nothing came on \"%s\" for long enough",
+			      capture->name)
+		    : 0;
 }
 
 static int capture_receive(struct capture *capture, struct packet_batch *batch)
@@ -566,7 +486,7 @@ static void capture_get_stats(struct capture *capture, struct capture_stats *ret
 		capture->nic_last = counts.ps_ifdrop;
 	}
 	*ret = capture->stats;
-	ret->clock_step_ns = capture->step_ns;
+	ret->clock_step_ns = capture->clock.step_ns;
 }
 
 static const char *capture_error(struct capture *capture)

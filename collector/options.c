@@ -8,7 +8,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPT_PROFILE = 256, OPT_FORMAT, OPT_FILTER, OPT_EXPORTER, OPT_SEED, OPT_SET, OPT_HELP };
+enum {
+	OPT_PROFILE = 256,
+	OPT_FORMAT,
+	OPT_FILTER,
+	OPT_EXPORTER,
+	OPT_SEED,
+	OPT_CLOCK,
+	OPT_EXIT_IDLE,
+	OPT_SET,
+	OPT_HELP
+};
 
 static const struct option long_options[] = {
 	{"profile", required_argument, NULL, OPT_PROFILE},
@@ -16,6 +26,8 @@ static const struct option long_options[] = {
 	{"filter", required_argument, NULL, OPT_FILTER},
 	{"exporter", required_argument, NULL, OPT_EXPORTER},
 	{"seed", required_argument, NULL, OPT_SEED},
+	{"clock", required_argument, NULL, OPT_CLOCK},
+	{"exit-idle", required_argument, NULL, OPT_EXIT_IDLE},
 	{"set", required_argument, NULL, OPT_SET},
 	{"help", no_argument, NULL, OPT_HELP},
 	{0},
@@ -37,6 +49,9 @@ void options_print_help(FILE *out)
 	      "  --set KEY=VALUE    any setting\n"
 	      "  --seed N           fixes ids, keys, hashes and the reading time, so that two runs "
 	      "can be compared\n"
+	      "  --clock packet     a live source has a file's clock: the time is the latest "
+	      "packet's\n"
+	      "  --exit-idle TIME   a live source ends when nothing came for so long\n"
 	      "\nSettings:\n",
 		out);
 	settings_print_help(out);
@@ -75,6 +90,24 @@ static void set_seed(struct settings *settings, const char *text, struct problem
 			"--seed: \"%s\" is not allowed; it takes a whole number above 0", text);
 }
 
+static void set_clock(struct settings *settings, const char *text, struct problems *problems)
+{
+	if (strcmp(text, "packet") == 0)
+		settings->packet_clock = true;
+	else
+		problems_add(problems, "command line", 0,
+			"--clock: \"%s\" is not allowed; it takes packet", text);
+}
+
+static void set_exit_idle(struct settings *settings, const char *text, struct problems *problems)
+{
+	if (!setting_parse_duration(text, &settings->exit_idle) || settings->exit_idle == 0)
+		problems_add(problems, "command line", 0,
+			"--exit-idle: \"%s\" is not allowed; it takes a time above 0, with unit "
+			"ms, s, m, h or d",
+			text);
+}
+
 static int apply(
 	struct settings *settings, int option, const char *value, struct problems *problems)
 {
@@ -99,6 +132,12 @@ static int apply(
 		return settings_set(settings, "export.exporter", value, problems);
 	case OPT_SEED:
 		set_seed(settings, value, problems);
+		return 0;
+	case OPT_CLOCK:
+		set_clock(settings, value, problems);
+		return 0;
+	case OPT_EXIT_IDLE:
+		set_exit_idle(settings, value, problems);
 		return 0;
 	case OPT_SET:
 		set_pair(settings, value, problems);

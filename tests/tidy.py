@@ -43,7 +43,7 @@ WORDS = {
     r"\bbatch_pool_(take|seal)\b": ("collector/core/record/",),
     r"\blog_(line|error|warning|info)\b": (
         "collector/core/base/log", "collector/core/shard/run.c", "collector/core/export/export.c",
-        "collector/main.c", "collector/read.c", "dpdk-app/main.c"),
+        "collector/collect.c", "collector/main.c", "collector/read.c", "dpdk-app/main.c"),
     r"\b(syslog|openlog)\b": (),
     r"#\s*(el)?if(n?def)?\b.*DPDK": (),
     # Who prints might print what the policy withholds.

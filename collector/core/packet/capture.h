@@ -20,7 +20,10 @@ struct capture_config {
 	uint32_t snaplen; // octets kept of a frame
 	uint64_t buffer_bytes; // the kernel's ring, live
 	uint32_t poll_ms; // receive waits at most so long, live
+	uint16_t mtu; // a NIC's, where the source sets it
 	bool promiscuous;
+	bool packet_clock; // live, with a file's clock: see capture_clock.h
+	uint64_t exit_idle_ns; // live: the end when nothing came for so long; 0: never
 	uint8_t iface; // written into every packet
 };
 
@@ -39,8 +42,9 @@ struct capture_ops {
 		char error[CAPTURE_ERROR_SIZE]);
 
 	// Fills `batch` with what is there, waiting at most poll_ms. Returns the count (0: nothing
-	// came; now_ns is set all the same), -ENODATA at the end of a file, or -errno: then error()
-	// says where it broke, and what was read before has been returned by earlier calls.
+	// came; now_ns is set all the same), -ENODATA at the end of a file and after exit_idle_ns,
+	// or -errno: then error() says where it broke, and what was read before has been returned
+	// by earlier calls.
 	int (*receive)(struct capture *capture, struct packet_batch *batch);
 
 	// Gives the batch's bytes back. Every packet in it dies here.

@@ -51,7 +51,7 @@ enum setting_log { SETTING_LOG_ERROR, SETTING_LOG_WARNING, SETTING_LOG_INFO };
 		"The user to become once the source is open, when started as root; \"\" to stay") \
 	X(log_level, "log_level", CHOICE, "info", 0, "error|warning|info", \
 		"The least important lines to log") \
-	X(interface, "capture.interface", TEXT, NULL, 1, 15, "The interface to listen on") \
+	X(interface, "capture.interface", TEXT, NULL, 1, 63, "The interface to listen on") \
 	X(interface_name, "capture.name", TEXT, NULL, 1, 64, \
 		"What records call the interface; its own name otherwise") \
 	X(filter, "capture.filter", TEXT, "", 0, 4096, \
@@ -61,6 +61,8 @@ enum setting_log { SETTING_LOG_ERROR, SETTING_LOG_WARNING, SETTING_LOG_INFO };
 		"The kernel's ring for live capture") \
 	X(poll, "capture.poll", DURATION, "100ms", 1, 1000, "The longest wait for packets") \
 	X(promiscuous, "capture.promiscuous", FLAG, "yes", 0, 0, "Also frames for other stations") \
+	X(mtu, "capture.mtu", NUMBER, "1500", 68, 65535, \
+		"weir-dpdk: the port takes frames of so many octets behind their Ethernet header") \
 	X(overload, "capture.overload", CHOICE, "auto", 0, "auto|wait|drop", \
 		"When export is slow: live sources drop and files wait, unless told otherwise") \
 	X(local, "networks.local", LIST, \
@@ -162,6 +164,8 @@ struct settings {
 	char *read_file; // -r: a capture, "-": standard input; NULL: live
 	char *output; // -o: a directory, or "-": rows to standard output
 	uint64_t seed; // --seed: fixes ids, keys and reading time; 0: none
+	bool packet_clock; // --clock packet: a live source has a file's clock
+	uint64_t exit_idle; // --exit-idle: a live source ends after so long a silence, ns; 0: never
 };
 
 // Fills in every default. Returns 0 or -ENOMEM.
@@ -181,6 +185,9 @@ int settings_set(
 // line: path: text" where it was given there.
 __attribute__((format(printf, 4, 5))) void settings_complain(const struct settings *settings,
 	const char *path, struct problems *problems, const char *format, ...);
+
+// A time as settings are written: "250ms", "2s", "90d". Whether it is one that fits.
+bool setting_parse_duration(const char *text, uint64_t *ret_ns);
 
 // The commented weir.yaml with every default; and the list for --help.
 void settings_print_yaml(FILE *out);

@@ -77,6 +77,7 @@ static uint64_t seeded_start_ns(void)
 int identity_make(struct record_identity *identity, const struct settings *settings,
 	uint64_t wall_ns, bool *ret_kept, struct problems *problems)
 {
+	bool offline = settings->read_file != NULL || settings->packet_clock;
 	struct hash_key boot = hash_key_new(settings->seed, 0x626f6f74);
 
 	*identity = (struct record_identity){
@@ -84,7 +85,7 @@ int identity_make(struct record_identity *identity, const struct settings *setti
 		.tenant = settings->tenant,
 		.site = settings->site,
 		.run_start_ns = settings->seed != 0 ? seeded_start_ns() : wall_ns,
-		.offline = settings->read_file != NULL,
+		.offline = offline,
 		.retention_ns = settings->retention,
 	};
 	*ret_kept = true;
@@ -95,8 +96,7 @@ int identity_make(struct record_identity *identity, const struct settings *setti
 		return -EINVAL;
 	}
 	// Who replays a capture must not become a collector for good.
-	if (settings->seed != 0 || settings->read_file != NULL ||
-		!kept_id(settings, identity->collector_id)) {
+	if (settings->seed != 0 || offline || !kept_id(settings, identity->collector_id)) {
 		random_id(identity->collector_id, settings->seed);
 		*ret_kept = false;
 	}

@@ -77,7 +77,10 @@ static int open_source(struct run *r)
 		.snaplen = (uint32_t)s->snaplen,
 		.buffer_bytes = s->buffer,
 		.poll_ms = (uint32_t)(s->poll / NS_PER_MS),
+		.mtu = (uint16_t)s->mtu,
 		.promiscuous = s->promiscuous,
+		.packet_clock = s->packet_clock,
+		.exit_idle_ns = s->exit_idle,
 	};
 
 	int err = r->config->capture->open(&r->shard->capture, &config, 0, error);

@@ -1,0 +1,105 @@
+// From a command line to a run (collect.h).
+#include "collect.h"
+
+#include "core/base/log.h"
+#include "core/ledger/ledger.h"
+#include "core/shard/own_traffic.h"
+#include "core/shard/run.h"
+#include "options.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct exporter_ops *exporter_of(const struct settings *settings)
+{
+	static const char *const names[] = {"file", "kafka", "null"};
+
+	for (size_t i = 0; exporters[i] != NULL; i++)
+		if (strcmp(exporters[i]->name, names[settings->exporter]) == 0)
+			return exporters[i];
+	return NULL;
+}
+
+// Everything that can be checked without opening anything; the policy is the caller's when it is
+// right.
+static int check_all(const struct settings *settings, struct policy **ret_policy,
+	bool *ret_random_key, struct problems *problems)
+{
+	const struct exporter_ops *exporter = exporter_of(settings);
+
+	if (exporter == NULL)
+		settings_complain(settings, "export.exporter", problems,
+			"this weir was built without the Kafka exporter");
+	else if (exporter->check != NULL)
+		exporter->check(settings, problems);
+	ledger_check(settings, problems);
+	policy_new(ret_policy, settings, problems, ret_random_key);
+	return problems->count > 0 ? -EINVAL : 0;
+}
+
+int collect_prepare(struct settings *settings, struct policy **ret_policy, bool *ret_random_key,
+	int argc, char **argv)
+{
+	struct problems problems = {0};
+
+	REQUIRE(settings_init(settings) == 0);
+	int err = options_read(settings, argc, argv, &problems);
+	if (err == OPTIONS_HELP) {
+		options_print_help(stdout);
+		return 1;
+	}
+	check_all(settings, ret_policy, ret_random_key, &problems);
+	problems_print(&problems, stderr);
+	err = problems.count > 0 ? EXIT_REFUSED + 1 : 0;
+	problems_fini(&problems);
+	return err;
+}
+
+static int collect(struct settings *settings, const struct policy *policy, bool random_key,
+	const struct capture_ops *capture)
+{
+	struct run_config config = {
+		.settings = settings,
+		.policy = policy,
+		.capture = capture,
+		.classifiers = classifiers,
+		.exporter = exporter_of(settings),
+	};
+
+	if (settings->output != NULL && strcmp(settings->output, "-") == 0 &&
+		settings->format == FORMAT_PROTOBUF && isatty(STDOUT_FILENO)) {
+		log_error("protobuf is not for a terminal: add --format json, or redirect standard "
+			  "output");
+		return EXIT_REFUSED;
+	}
+	if (random_key)
+		log_info("no privacy.key_file: pseudonyms are keyed for this run only");
+	if (settings->read_file == NULL && settings->exporter == EXPORTER_KAFKA) {
+		int err = own_traffic_exclude(settings);
+		if (err) {
+			log_error("our own traffic to the brokers cannot be left out: %s",
+				strerror(-err));
+			return EXIT_REFUSED;
+		}
+	}
+	return (int)run(&config);
+}
+
+int collect_command(int argc, char **argv, const struct capture_ops *capture)
+{
+	struct settings settings;
+	struct policy *policy = NULL;
+	bool random_key = false;
+
+	int status = collect_prepare(&settings, &policy, &random_key, argc, argv);
+	if (status != 0) {
+		status--;
+	} else {
+		log_level_set((enum log_level)settings.log_level);
+		status = collect(&settings, policy, random_key, capture);
+	}
+	policy_free(policy);
+	settings_fini(&settings);
+	return status;
+}
