@@ -28,7 +28,7 @@ MODULES = {
 
 # Header of an outside library -> the only places that may include it.
 LIBRARIES = {
-    r"pcap(/.*)?\.h": ("collector/capture_pcap.c",),
+    r"pcap(/.*)?\.h": ("collector/capture_pcap.c", "collector/frame_filter.c"),
     r"rte_.*\.h": ("dpdk-app/",),
     r"(libndpi/|ndpi/)?ndpi_.*\.h": ("classifiers/ndpi.c",),
     r"(librdkafka/)?rdkafka.*\.h": ("exporters/kafka.c",),
@@ -43,7 +43,7 @@ WORDS = {
     r"\bbatch_pool_(take|seal)\b": ("collector/core/record/",),
     r"\blog_(line|error|warning|info)\b": (
         "collector/core/base/log", "collector/core/shard/run.c", "collector/core/export/export.c",
-        "collector/collect.c", "collector/main.c", "collector/read.c", "dpdk-app/main.c"),
+        "collector/collect.c", "collector/main.c", "collector/read.c", "dpdk-app/main.c", "dpdk-app/port.c"),
     r"\b(syslog|openlog)\b": (),
     r"#\s*(el)?if(n?def)?\b.*DPDK": (),
     # Who prints might print what the policy withholds.

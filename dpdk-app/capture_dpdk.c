@@ -1,0 +1,247 @@
+// Capture source over DPDK (capture_dpdk.h), the first stage of the pipeline of `weir-dpdk`.
+//
+// The thread polls, on the cores that EAL was given for it. When nothing came for a while it rests
+// between polls for less time than the NIC's ring takes to fill, so that an idle port costs little
+// and a burst finds room.
+#include "capture_dpdk.h"
+
+#include "core/base/compiler.h"
+#include "core/base/memory.h"
+#include "core/packet/capture_clock.h"
+#include "frame_filter.h"
+#include "port.h"
+
+#include <errno.h>
+#include <rte_cycles.h>
+#include <rte_ether.h>
+#include <rte_lcore.h>
+#include <rte_thread.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <time.h>
+
+enum {
+	EMPTY_POLLS_MAX = 256, // in a row, before the first rest
+	REST_NS = 50 * 1000,
+	TIMER_SLACK_NS = 1000,
+	CHECKS_PER_S = 10,
+};
+
+struct capture {
+	struct port *port;
+	struct frame_filter *filter;
+	struct capture_clock clock;
+	uint8_t *joined; // frames of several segments, snaplen octets for each of a batch
+	uint32_t snaplen;
+	uint8_t iface;
+	bool packet_clock;
+	bool placed; // the polling thread is on its cores
+	uint64_t exit_idle_ns;
+	uint32_t empty_polls;
+	uint64_t checked_cycles; // when the port was last looked at
+	uint16_t count; // of mbufs
+	struct rte_mbuf *held; // the first of the next batch: see capture_clock_file()
+	struct rte_mbuf *mbufs[PACKET_BATCH_MAX]; // of the batch that is out
+	char name[PORT_NAME_SIZE];
+	char error[CAPTURE_ERROR_SIZE];
+};
+
+static size_t joined_size(const struct capture *capture)
+{
+	return (size_t)PACKET_BATCH_MAX * capture->snaplen;
+}
+
+static void capture_release(struct capture *capture, struct packet_batch *batch)
+{
+	rte_pktmbuf_free_bulk(capture->mbufs, capture->count);
+	capture->count = 0;
+	batch->count = 0;
+}
+
+static void capture_close(struct capture *capture)
+{
+	if (capture == NULL)
+		return;
+	rte_pktmbuf_free_bulk(capture->mbufs, capture->count);
+	rte_pktmbuf_free(capture->held);
+	port_close(capture->port);
+	frame_filter_free(capture->filter);
+	memory_release(capture->joined, joined_size(capture));
+	free(capture);
+}
+
+static int refuse(char error[CAPTURE_ERROR_SIZE], int err, const char *why)
+{
+	snprintf(error, CAPTURE_ERROR_SIZE, "%s", why);
+	return err;
+}
+
+static int capture_open(struct capture **ret, const struct capture_config *config, uint16_t queue,
+	char error[CAPTURE_ERROR_SIZE])
+{
+	struct port_config port = {
+		.name = config->interface,
+		.queues = 1,
+		.mtu = config->mtu,
+		.promiscuous = config->promiscuous,
+		.buffer_bytes = config->buffer_bytes,
+	};
+
+	if (config->file != NULL)
+		return refuse(
+			error, -EINVAL, "weir-dpdk reads ports; capture files are for weir run -r");
+	if (queue != 0)
+		return refuse(error, -EINVAL, "weir-dpdk polls one receive queue");
+	struct capture *capture = calloc(1, sizeof(*capture));
+	if (capture == NULL)
+		return refuse(error, -ENOMEM, "no memory to capture");
+	capture->snaplen = config->snaplen;
+	capture->iface = config->iface;
+	capture->packet_clock = config->packet_clock;
+	capture->exit_idle_ns = config->exit_idle_ns;
+	snprintf(capture->name, sizeof(capture->name), "%s",
+		config->interface != NULL ? config->interface : "");
+	capture->joined = memory_reserve(joined_size(capture));
+	int err = capture->joined == NULL ? refuse(error, -ENOMEM, "no memory to capture") : 0;
+	if (!err)
+		err = frame_filter_new(&capture->filter, config->filter, error);
+	if (!err)
+		err = port_open(&capture->port, &port, error);
+	if (err) {
+		capture_close(capture);
+		return err;
+	}
+	capture_clock_start(&capture->clock);
+	*ret = capture;
+	return 0;
+}
+
+// EAL's cores are for the thread that polls, and only that: those it starts must not inherit them.
+static void take_place(struct capture *capture)
+{
+	rte_cpuset_t cores = rte_lcore_cpuset(rte_get_main_lcore());
+
+	rte_thread_set_affinity(&cores);
+	prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS, 0, 0, 0);
+	capture->placed = true;
+}
+
+static void put_tag_back(struct rte_mbuf *m, uint16_t type, uint16_t tag)
+{
+	uint16_t words[2] = {rte_cpu_to_be_16(type), rte_cpu_to_be_16(tag)};
+	uint8_t *frame = (uint8_t *)rte_pktmbuf_prepend(m, sizeof(words));
+
+	if (frame == NULL) // no headroom: none of our pool's
+		return;
+	memmove(frame, frame + sizeof(words), 2 * RTE_ETHER_ADDR_LEN);
+	memcpy(frame + 2 * RTE_ETHER_ADDR_LEN, words, sizeof(words));
+}
+
+// Some drivers take VLAN tags off whether asked to or not; the flow key and the records want them.
+static void restore_tags(struct rte_mbuf *m)
+{
+	if (m->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED)
+		put_tag_back(m, RTE_ETHER_TYPE_VLAN, m->vlan_tci);
+	if (m->ol_flags & RTE_MBUF_F_RX_QINQ_STRIPPED)
+		put_tag_back(m, RTE_ETHER_TYPE_QINQ, m->vlan_tci_outer);
+	m->ol_flags &= ~(RTE_MBUF_F_RX_VLAN_STRIPPED | RTE_MBUF_F_RX_QINQ_STRIPPED);
+}
+
+// One packet into the batch, or back to the pool where the filter says so.
+static void keep(struct capture *capture, struct packet_batch *batch, struct rte_mbuf *m)
+{
+	struct packet *p = &batch->packets[batch->count];
+
+	restore_tags(m);
+	p->wire_len = rte_pktmbuf_pkt_len(m);
+	p->cap_len = MIN(p->wire_len, capture->snaplen);
+	p->data = rte_pktmbuf_read(
+		m, 0, p->cap_len, capture->joined + (size_t)batch->count * capture->snaplen);
+	if (!frame_filter_passes(capture->filter, p->data, p->cap_len, p->wire_len)) {
+		rte_pktmbuf_free(m);
+		return;
+	}
+	p->ts_ns = port_time(capture->port, m);
+	p->iface = capture->iface;
+	capture->mbufs[batch->count++] = m;
+}
+
+static void fetch(struct capture *capture, struct packet_batch *batch)
+{
+	struct rte_mbuf *burst[PACKET_BATCH_MAX];
+	uint16_t count = 0;
+
+	batch->count = 0;
+	batch->link = LINK_ETHERNET;
+	if (capture->held != NULL)
+		burst[count++] = capture->held;
+	capture->held = NULL;
+	count +=
+		port_receive(capture->port, 0, burst + count, (uint16_t)(PACKET_BATCH_MAX - count));
+	for (uint16_t i = 0; i < count; i++)
+		keep(capture, batch, burst[i]);
+	capture->empty_polls = count > 0 ? 0 : capture->empty_polls + 1;
+}
+
+static void set_time(struct capture *capture, struct packet_batch *batch)
+{
+	if (!capture->packet_clock)
+		capture_clock_live(&capture->clock, batch, 0);
+	else if (capture_clock_file(&capture->clock, batch, true))
+		capture->held = capture->mbufs[--batch->count];
+	capture->count = (uint16_t)batch->count;
+}
+
+// Nothing came: rests, looks after the port now and then.
+static int idle(struct capture *capture)
+{
+	uint64_t now = rte_get_tsc_cycles();
+
+	if (capture->empty_polls > EMPTY_POLLS_MAX)
+		nanosleep(&(struct timespec){.tv_nsec = REST_NS}, NULL);
+	if (now - capture->checked_cycles < rte_get_tsc_hz() / CHECKS_PER_S)
+		return 0;
+	capture->checked_cycles = now;
+	int err = port_check(capture->port);
+	if (err)
+		snprintf(capture->error, sizeof(capture->error), "port \"%s\" was removed",
+			capture->name);
+	return err;
+}
+
+static int capture_receive(struct capture *capture, struct packet_batch *batch)
+{
+	if (unlikely(!capture->placed))
+		take_place(capture);
+	fetch(capture, batch);
+	set_time(capture, batch);
+	if (capture_clock_idle(&capture->clock, batch, capture->exit_idle_ns)) {
+		snprintf(capture->error, sizeof(capture->error),
+			"nothing came on port \"%s\" for long enough", capture->name);
+		return -ENODATA;
+	}
+	return batch->count > 0 ? (int)batch->count : idle(capture);
+}
+
+static void capture_get_stats(struct capture *capture, struct capture_stats *ret)
+{
+	*ret = (struct capture_stats){
+		.dropped_nic = port_lost(capture->port),
+		.clock_step_ns = capture->clock.step_ns,
+	};
+}
+
+static const char *capture_error(struct capture *capture)
+{
+	return capture->error;
+}
+
+const struct capture_ops dpdk_capture_ops = {
+	.name = "dpdk",
+	.open = capture_open,
+	.receive = capture_receive,
+	.release = capture_release,
+	.stats = capture_get_stats,
+	.error = capture_error,
+	.close = capture_close,
+};

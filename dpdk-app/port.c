@@ -1,0 +1,325 @@
+// A NIC's port under DPDK (port.h).
+#include "port.h"
+
+#include "core/base/compiler.h"
+#include "core/base/log.h"
+#include "core/packet/capture_clock.h"
+
+#include <errno.h>
+#include <rte_ethdev.h>
+#include <rte_mbuf_dyn.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <string.h>
+
+enum {
+	DESCRIPTORS_MAX = 4096, // 270 us of the smallest frames at 10 Gb/s
+	MBUF_CACHE = 128, // of the pool, each polling thread's
+	MBUF_BYTES = sizeof(struct rte_mbuf) + RTE_MBUF_DEFAULT_BUF_SIZE,
+};
+
+struct port {
+	uint16_t id;
+	bool started;
+	bool link_up;
+	char name[PORT_NAME_SIZE];
+	struct rte_mempool *pool;
+	int time_field; // where an mbuf holds the driver's time, us since 1970; -1: nowhere
+	uint64_t time_flag;
+	uint64_t lost_before; // of the port's life before we opened it
+	atomic_bool removed; // set by DPDK's interrupt thread
+};
+
+#define KEY_4 0x6d, 0x5a, 0x6d, 0x5a
+#define KEY_12 KEY_4, KEY_4, KEY_4
+const uint8_t port_symmetric_key[PORT_KEY_SIZE] = {KEY_12, KEY_12, KEY_12, KEY_12, KEY_4};
+
+__attribute__((format(printf, 3, 4))) static int explain(
+	char error[CAPTURE_ERROR_SIZE], int err, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(error, CAPTURE_ERROR_SIZE, format, args);
+	va_end(args);
+	return err;
+}
+
+static int no_such_port(const char *name, char error[CAPTURE_ERROR_SIZE])
+{
+	char there[256] = "";
+
+	for (uint16_t id = 0; id < RTE_MAX_ETHPORTS; id++) {
+		char one[RTE_ETH_NAME_MAX_LEN];
+		size_t len = strlen(there);
+		if (rte_eth_dev_is_valid_port(id) && rte_eth_dev_get_name_by_port(id, one) == 0)
+			snprintf(
+				there + len, sizeof(there) - len, "%s%s", len > 0 ? ", " : "", one);
+	}
+	if (name == NULL)
+		return explain(error, -EINVAL, "nothing to read: give a port (-i PORT); there %s%s",
+			*there != '\0' ? "is: " : "is none", there);
+	return explain(error, -ENODEV,
+		"DPDK has no port \"%s\"%s%s; a NIC is named by its PCI address and must be bound "
+		"to "
+		"vfio-pci (dpdk-devbind.py --status)",
+		name, *there != '\0' ? "; there is: " : " nor any other", there);
+}
+
+// The RSS hash functions that look at both ends, of those the port has.
+static uint64_t hash_functions(const struct rte_eth_dev_info *info)
+{
+	return (RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP | RTE_ETH_RSS_SCTP) &
+		info->flow_type_rss_offloads;
+}
+
+static struct rte_eth_conf conf_of(
+	const struct port_config *config, const struct rte_eth_dev_info *info)
+{
+	struct rte_eth_conf conf = {.rxmode = {.mtu = config->mtu}};
+
+	// A frame longer than one buffer comes in several.
+	if (config->mtu + RTE_ETHER_HDR_LEN + 2 * RTE_VLAN_HLEN + RTE_ETHER_CRC_LEN >
+		RTE_MBUF_DEFAULT_DATAROOM)
+		conf.rxmode.offloads = RTE_ETH_RX_OFFLOAD_SCATTER & info->rx_offload_capa;
+	if (config->queues > 1) {
+		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+		conf.rx_adv_conf.rss_conf = (struct rte_eth_rss_conf){
+			.rss_key = (uint8_t *)(uintptr_t)port_symmetric_key,
+			.rss_key_len = info->hash_key_size,
+			.rss_hf = hash_functions(info),
+		};
+	}
+	return conf;
+}
+
+// Without a transmit queue where the driver allows it, else with as many as it receives by, unused.
+static int configure(struct port *port, const struct port_config *config,
+	const struct rte_eth_dev_info *info, uint16_t *ret_tx, char error[CAPTURE_ERROR_SIZE])
+{
+	struct rte_eth_conf conf = conf_of(config, info);
+
+	if (config->mtu < info->min_mtu || config->mtu > info->max_mtu)
+		return explain(error, -EINVAL, "port \"%s\" takes capture.mtu from %u to %u",
+			port->name, info->min_mtu, info->max_mtu);
+	if (config->queues > info->max_rx_queues)
+		return explain(error, -EINVAL, "port \"%s\" has %u receive queues, not %u",
+			port->name, info->max_rx_queues, config->queues);
+	if (config->queues > 1 &&
+		(info->hash_key_size > PORT_KEY_SIZE || hash_functions(info) == 0))
+		return explain(error, -ENOTSUP,
+			"port \"%s\" cannot share packets out among queues by a symmetric hash",
+			port->name);
+	*ret_tx = 0;
+	int err = rte_eth_dev_configure(port->id, config->queues, 0, &conf);
+	if (err != 0) {
+		*ret_tx = config->queues;
+		err = rte_eth_dev_configure(port->id, config->queues, config->queues, &conf);
+	}
+	return err == 0 ? 0
+			: explain(error, err, "port \"%s\" cannot be configured: %s", port->name,
+				  rte_strerror(-err));
+}
+
+static int make_queues(struct port *port, const struct port_config *config, uint16_t tx_queues,
+	char error[CAPTURE_ERROR_SIZE])
+{
+	int socket = rte_eth_dev_socket_id(port->id);
+	unsigned mbufs = (unsigned)(config->buffer_bytes / MBUF_BYTES);
+	uint16_t rx = (uint16_t)MIN(
+		(unsigned)DESCRIPTORS_MAX, rte_align32prevpow2(mbufs / 2 / config->queues));
+	uint16_t tx = rx;
+
+	port->pool = rte_pktmbuf_pool_create(
+		port->name, mbufs, MBUF_CACHE, 0, RTE_MBUF_DEFAULT_BUF_SIZE, socket);
+	if (port->pool == NULL)
+		return explain(error, -rte_errno,
+			"no memory for %u packet buffers: %s; reserve more huge pages, or with "
+			"--no-huge give more by -m, or lower capture.buffer",
+			mbufs, rte_strerror(rte_errno));
+	int err = rte_eth_dev_adjust_nb_rx_tx_desc(port->id, &rx, &tx);
+	for (uint16_t q = 0; q < config->queues && err == 0; q++)
+		err = rte_eth_rx_queue_setup(port->id, q, rx, (unsigned)socket, NULL, port->pool);
+	for (uint16_t q = 0; q < tx_queues && err == 0; q++)
+		err = rte_eth_tx_queue_setup(port->id, q, tx, (unsigned)socket, NULL);
+	return err == 0 ? 0
+			: explain(error, err,
+				  "the queues of port \"%s\" cannot be set up: %s (capture.mtu %u, "
+				  "%u descriptors)",
+				  port->name, rte_strerror(-err), config->mtu, rx);
+}
+
+// In DPDK 22.11 the one driver known to stamp packets with the time of day is that of pcap files.
+// What NICs stamp is a counter of their own.
+static void find_time(struct port *port, const struct rte_eth_dev_info *info)
+{
+	port->time_field = -1;
+	if (strcmp(info->driver_name, "net_pcap") != 0)
+		return;
+	int flag = rte_mbuf_dynflag_lookup(RTE_MBUF_DYNFLAG_RX_TIMESTAMP_NAME, NULL);
+	if (flag < 0)
+		return;
+	port->time_flag = RTE_BIT64(flag);
+	port->time_field = rte_mbuf_dynfield_lookup(RTE_MBUF_DYNFIELD_TIMESTAMP_NAME, NULL);
+}
+
+static int on_removal(uint16_t, enum rte_eth_event_type, void *arg, void *)
+{
+	struct port *port = arg;
+
+	atomic_store_explicit(&port->removed, true, memory_order_relaxed);
+	return 0;
+}
+
+static uint64_t lost_so_far(const struct port *port)
+{
+	struct rte_eth_stats stats;
+
+	return rte_eth_stats_get(port->id, &stats) == 0
+		? stats.imissed + stats.ierrors + stats.rx_nombuf
+		: 0;
+}
+
+static int start(
+	struct port *port, const struct port_config *config, char error[CAPTURE_ERROR_SIZE])
+{
+	struct rte_eth_fc_conf no_pauses = {.mode = RTE_ETH_FC_NONE};
+
+	rte_eth_dev_callback_register(port->id, RTE_ETH_EVENT_INTR_RMV, on_removal, port);
+	int err = rte_eth_dev_start(port->id);
+	if (err != 0)
+		return explain(error, err, "port \"%s\" does not start: %s", port->name,
+			rte_strerror(-err));
+	port->started = true;
+	port->lost_before = lost_so_far(port);
+	// What a driver cannot do it does not do either.
+	rte_eth_dev_flow_ctrl_set(port->id, &no_pauses);
+	if (config->promiscuous && rte_eth_promiscuous_enable(port->id) != 0)
+		log_warning("port \"%s\" has no promiscuous mode: frames for other stations may be "
+			    "missed",
+			port->name);
+	port->link_up = true; // said when it is not
+	return 0;
+}
+
+static int find(const char *name, uint16_t *ret)
+{
+	char whole[PORT_NAME_SIZE];
+
+	if (name == NULL)
+		return -EINVAL;
+	if (rte_eth_dev_get_port_by_name(name, ret) == 0)
+		return 0;
+	// A PCI address without its domain, as lspci prints it.
+	snprintf(whole, sizeof(whole), "0000:%s", name);
+	return rte_eth_dev_get_port_by_name(whole, ret);
+}
+
+int port_open(struct port **ret, const struct port_config *config, char error[CAPTURE_ERROR_SIZE])
+{
+	struct rte_eth_dev_info info;
+	uint16_t tx_queues, id;
+
+	if (find(config->name, &id) != 0)
+		return no_such_port(config->name, error);
+	struct port *port = calloc(1, sizeof(*port));
+	if (port == NULL)
+		return explain(error, -ENOMEM, "no memory to open \"%s\"", config->name);
+	port->id = id;
+	snprintf(port->name, sizeof(port->name), "%s", config->name);
+	int err = rte_eth_dev_info_get(id, &info);
+	if (err != 0)
+		explain(error, err, "port \"%s\" says nothing of itself: %s", port->name,
+			rte_strerror(-err));
+	if (err == 0)
+		err = configure(port, config, &info, &tx_queues, error);
+	if (err == 0)
+		err = make_queues(port, config, tx_queues, error);
+	if (err == 0)
+		err = start(port, config, error);
+	if (err != 0) {
+		port_close(port);
+		return err;
+	}
+	find_time(port, &info);
+	port_check(port);
+	*ret = port;
+	return 0;
+}
+
+static bool is_loss(const char *name)
+{
+	static const char *const words[] = {"err", "drop", "miss", "discard", "nombuf", "no_mbuf"};
+
+	for (size_t i = 0; i < ARRAY_COUNT(words); i++)
+		if (strncmp(name, "rx", 2) == 0 && strstr(name, words[i]) != NULL)
+			return true;
+	return false;
+}
+
+// The driver's own counts say more closely than the sum where packets went.
+static void say_losses(const struct port *port)
+{
+	int count = rte_eth_xstats_get(port->id, NULL, 0);
+	size_t room = count > 0 ? (size_t)count : 0;
+	struct rte_eth_xstat_name *names = calloc(room + 1, sizeof(*names));
+	struct rte_eth_xstat *values = calloc(room + 1, sizeof(*values));
+
+	if (names != NULL && values != NULL &&
+		rte_eth_xstats_get(port->id, values, (unsigned)room) == count &&
+		rte_eth_xstats_get_names(port->id, names, (unsigned)room) == count)
+		for (int i = 0; i < count; i++)
+			if (values[i].value > 0 && is_loss(names[i].name))
+				log_warning("port \"%s\": %s %llu", port->name, names[i].name,
+					(unsigned long long)values[i].value);
+	free(names);
+	free(values);
+}
+
+void port_close(struct port *port)
+{
+	if (port == NULL)
+		return;
+	if (port->started) {
+		say_losses(port);
+		rte_eth_dev_stop(port->id);
+	}
+	rte_eth_dev_callback_unregister(port->id, RTE_ETH_EVENT_INTR_RMV, on_removal, port);
+	rte_eth_dev_close(port->id);
+	rte_mempool_free(port->pool);
+	free(port);
+}
+
+uint16_t port_receive(struct port *port, uint16_t queue, struct rte_mbuf **ret, uint16_t max)
+{
+	return rte_eth_rx_burst(port->id, queue, ret, max);
+}
+
+uint64_t port_time(const struct port *port, const struct rte_mbuf *packet)
+{
+	if (port->time_field < 0 || (packet->ol_flags & port->time_flag) == 0)
+		return CAPTURE_NO_TIME;
+	return *RTE_MBUF_DYNFIELD(packet, port->time_field, const rte_mbuf_timestamp_t *) *
+		NS_PER_US;
+}
+
+int port_check(struct port *port)
+{
+	struct rte_eth_link link = {0};
+
+	if (atomic_load_explicit(&port->removed, memory_order_relaxed) ||
+		rte_eth_dev_is_removed(port->id) == 1)
+		return -ENODEV;
+	if (rte_eth_link_get_nowait(port->id, &link) != 0)
+		return 0;
+	bool up = link.link_status == RTE_ETH_LINK_UP;
+	if (up != port->link_up)
+		log_warning("port \"%s\": the link is %s", port->name, up ? "up again" : "down");
+	port->link_up = up;
+	return 0;
+}
+
+uint64_t port_lost(struct port *port)
+{
+	return lost_so_far(port) - port->lost_before;
+}

@@ -1,0 +1,42 @@
+// A NIC's port under DPDK: found, configured, started, watched, closed. It receives; it never
+// transmits, pause frames included.
+//
+// Opened and closed by one thread; port_check() belongs to the thread that polls.
+#pragma once
+
+#include "core/packet/capture.h"
+
+#include <rte_mbuf.h>
+
+enum { PORT_KEY_SIZE = 52, PORT_NAME_SIZE = 64 };
+
+// Toeplitz key under which both directions of a flow have one hash: every 16 bits alike, so that
+// exchanging addresses, and ports, changes nothing. As long as any NIC takes.
+extern const uint8_t port_symmetric_key[PORT_KEY_SIZE];
+
+struct port; // opaque: DPDK's number of it, its buffers, what was last seen of it
+
+struct port_config {
+	const char *name; // as DPDK calls it: a PCI address, or the name given with --vdev
+	uint16_t queues; // receive queues, each polled by one thread; more than one: shared by RSS
+	uint16_t mtu;
+	bool promiscuous;
+	uint64_t buffer_bytes; // for packets between NIC and release(), of all queues together
+};
+
+// Returns 0, or -errno with *ret untouched and one sentence for the operator in `error`.
+int port_open(struct port **ret, const struct port_config *config, char error[CAPTURE_ERROR_SIZE]);
+void port_close(struct port *port); // accepts NULL; says what the NIC counted as lost or broken
+
+// Up to `max` packets of a queue, which are the caller's until it frees them.
+uint16_t port_receive(struct port *port, uint16_t queue, struct rte_mbuf **ret, uint16_t max);
+
+// The driver's own time of a packet, ns since 1970, or CAPTURE_NO_TIME where it gives none.
+uint64_t port_time(const struct port *port, const struct rte_mbuf *packet);
+
+// Looks, when nothing came, whether the link is up (a change is logged and is no error: a mirror's
+// cable may be pulled) and the device there. Returns 0, or -ENODEV: it was removed.
+int port_check(struct port *port);
+
+// Packets that the NIC or its driver lost since port_open().
+uint64_t port_lost(struct port *port);
