@@ -30,6 +30,7 @@ struct classify {
 	const struct excluded *excluded;
 	struct taxonomy taxonomy;
 	size_t library_bytes;
+	bool dpi; // somebody gives verdicts
 };
 
 static uint16_t wanting(const struct classify *c, enum classifier_wants what)
@@ -68,6 +69,7 @@ static int instance_open(struct classify *c, const struct classify_settings *set
 		if (settings->prefault)
 			pool_prefault(&in->states);
 	}
+	c->dpi |= ops->verdicts;
 	if (ops->verdicts)
 		c->library_bytes += settings->dpi_memory_bytes;
 	return ops->open(&in->self, &config);
@@ -401,6 +403,18 @@ static void last_words(struct classify *c, struct flow *flow, struct report *rep
 	}
 }
 
+// A flow that ends unseen by nDPI: it had no payload, or the snap length left no whole packet of
+// it.
+static void without_verdict(struct classify *c, struct flow *flow)
+{
+	if (!(flow->seen & 0xc)) {
+		flow->dpi = DPI_NO_PAYLOAD;
+	} else if (c->dpi) {
+		flow->dpi = DPI_GIVEN_UP;
+		counter_add(c->counters, COUNTER_dpi_given_up, 1);
+	}
+}
+
 void classify_finish(struct classify *c, struct flow_table *flows, struct event_ring *events)
 {
 	struct flow *flow;
@@ -413,8 +427,8 @@ void classify_finish(struct classify *c, struct flow_table *flows, struct event_
 		report.iface = flow->iface;
 		report.vlan = flow->vlan;
 		last_words(c, flow, &report);
-		if (flow->dpi == DPI_UNSET && reason != END_ACTIVE && !(flow->seen & 0xc))
-			flow->dpi = DPI_NO_PAYLOAD;
+		if (flow->dpi == DPI_UNSET && reason != END_ACTIVE)
+			without_verdict(c, flow);
 		segment_write(&report, reason, false);
 		if (reason != END_ACTIVE)
 			findings_give(&c->findings, &flow->findings);
