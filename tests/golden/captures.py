@@ -268,6 +268,22 @@ def long():
     return p.pcap(spaced([out(datagram(A4, 1000, SERVER, 2000)) for _ in range(34)], 20 * SECOND))
 
 
+@golden("long_tcp.pcap")
+def long_tcp():
+    """A connection of seven minutes: what was sent twice, the flags, a window of zero and what was
+    never seen stand in the segment in which they happened, and not in the next."""
+    t = p.Talk(A4, 50010, SERVER, 9999)
+    frames = [*t.handshake()]
+    sent = t.send(0, ACK | PSH, b"a" * 100)
+    frames += [sent, t.send(1, ACK, ack=1101), sent, t.send(1, ACK, ack=1101, window=0),
+               t.send(1, ACK, ack=1201)]  # acknowledges what was not seen
+    t.next[0] = 1201
+    for _ in range(16):
+        frames.append(t.send(0, ACK | PSH, b"b" * 10))
+    frames += t.goodbye()
+    return p.pcap(spaced([either(x) for x in frames], 20 * SECOND))
+
+
 @golden("joined.pcap")
 def joined():
     """Joined in the middle: the local end is the client, whoever is seen first; of two that are not

@@ -619,6 +619,15 @@ static void test_too_large(void **)
 	record_stats(r.record, &stats);
 	assert_int_equal(stats.made[RECORD_FLOW], 0);
 	assert_int_equal(stats.too_large[RECORD_FLOW], 1);
+	// Health says so, by its cause.
+	memset(r.health.lost, 0, sizeof(r.health.lost));
+	record_health(r.record, &r.health);
+	record_seal(r.record, 1, 0, true);
+	struct batch *batch = batch_pool_next(&small);
+	assert_non_null(batch);
+	assert_non_null(strstr(
+		sample_json(batch, 0), "{\"type\":\"flow\",\"cause\":\"too_large\",\"rows\":1}"));
+	batch_pool_done(&small, batch);
 	record_free(r.record);
 	r.record = NULL;
 	batch_pool_fini(&small);

@@ -67,6 +67,8 @@ static void write_blocks(struct segment_writer *writer, int fd, bool finish)
 		struct batch *batch = rows_batch(b == 2 ? RECORD_USAGE : RECORD_FLOW, 4096);
 		for (unsigned i = 0; i < ROWS; i++)
 			rows_add(batch, b * ROWS + i, 1 + i % 3 + b);
+		// A local server's key counts like a client's.
+		batch->rows[0].client_key[1][0] = 6;
 		assert_int_equal(segment_writer_put(writer, batch), 0);
 		rows_batch_free(batch);
 	}
@@ -139,7 +141,7 @@ static void test_round_trip(void **)
 	assert_int_equal(out.damages, 0);
 	assert_int_equal(out.blocks, BLOCKS);
 	assert_true(out.finished);
-	assert_int_equal(out.keys, 5); // clients 1 to 5, each once
+	assert_int_equal(out.keys, 6); // clients 1 to 5 and server 6, each once
 	assert_int_equal(out.len, expected_rows(rows));
 	assert_memory_equal(out.rows, rows, out.len);
 	assert_true(segment_reader_info(reader, &info));
@@ -171,7 +173,7 @@ static void test_footer(void **)
 	memcpy(&count, bytes + offset + 80, 8);
 	assert_int_equal(count, expected_rows(text));
 	memcpy(&keys, bytes + offset + 88, 4);
-	assert_int_equal(keys, 5);
+	assert_int_equal(keys, 6);
 	for (uint32_t i = 0; i < keys; i++)
 		assert_int_equal(bytes[offset + 96 + 16 * i], i + 1);
 	assert_int_equal(offset + 96 + 16 * keys + 8 + 16, len);
