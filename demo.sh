@@ -19,6 +19,9 @@ rm -rf weir-out
 build/collector/weir run -r tests/lan/house.pcap -o weir-out
 
 echo
-echo "== 4. what leaves a gateway under this policy, field by field: build/collector/weir explain"
+echo "== 4. the records: build/collector/weir read weir-out; the first ones:"
+build/collector/weir read weir-out 2>/dev/null | head -n 3 | cut -c 1-400 || true
+echo
+echo "== 5. what leaves a gateway under this policy, field by field: build/collector/weir explain"
 echo "   the same capture, everything, on standard output:"
 echo "   build/collector/weir run -r tests/lan/house.pcap --profile full --format json -o -"

@@ -1,8 +1,8 @@
 # What Weir needs of Debian 12, by purpose; sourced by demo.sh and test.sh. Installs only what is missing.
 
 packages_build="gcc meson ninja-build pkg-config python3 libpcap-dev libndpi-dev libzstd-dev librdkafka-dev
-libdpdk-dev libyaml-dev libpsl-dev libssl-dev libcmocka-dev ieee-data publicsuffix ca-certificates"
-packages_test="clang clang-format libclang-rt-14-dev tcpdump tshark libndpi-bin iproute2 ethtool dnsmasq-base
+libyaml-dev libpsl-dev libssl-dev libcmocka-dev ieee-data publicsuffix ca-certificates"
+packages_test="libdpdk-dev clang clang-format libclang-rt-14-dev tcpdump tshark libndpi-bin iproute2 ethtool dnsmasq-base
 nginx-light avahi-daemon isc-dhcp-client udhcpc dhcpcd-base busybox curl openssl util-linux python3-protobuf protobuf-compiler kcat
 zstd default-jre-headless maven valgrind"
 
