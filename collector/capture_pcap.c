@@ -14,6 +14,7 @@
 #include "plain_file.h"
 
 #include <errno.h>
+#include <linux/if_packet.h>
 #include <net/if.h>
 #include <pcap/pcap.h>
 #include <poll.h>
@@ -22,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 enum {
@@ -56,6 +58,8 @@ struct capture {
 	bool watched; // a network interface that can go down, not "any"
 	bool packet_clock;
 	uint64_t exit_idle_ns;
+	int fanout; // the group's number; queue 0's is the one that counts
+	struct bpf_program filter; // of several queues: for start()
 	struct capture_stats stats;
 	uint32_t kernel_last, nic_last; // libpcap's counts, which wrap
 };
@@ -100,6 +104,7 @@ static void capture_close(struct capture *capture)
 		return;
 	if (capture->pcap != NULL)
 		pcap_close(capture->pcap);
+	pcap_freecode(&capture->filter);
 	memory_release(capture->frames, FRAMES_SIZE);
 	free(capture->file_buffer);
 	free(capture->name);
@@ -217,22 +222,101 @@ static int open_live(struct capture *capture, const struct capture_config *confi
 	return 0;
 }
 
+static int apply_filter(
+	struct capture *capture, struct bpf_program *program, char error[CAPTURE_ERROR_SIZE])
+{
+	if (pcap_setfilter(capture->pcap, program) == 0)
+		return 0;
+	return explain(
+		error, -EINVAL, "the capture filter cannot be set: %s", pcap_geterr(capture->pcap));
+}
+
+static int compile_filter(
+	struct capture *capture, const char *filter, char error[CAPTURE_ERROR_SIZE])
+{
+	if (pcap_compile(capture->pcap, &capture->filter, filter != NULL ? filter : "", 1,
+		    PCAP_NETMASK_UNKNOWN) == 0)
+		return 0;
+	return explain(error, -EINVAL,
+		"the capture filter does not fit pcap-filter(7) or the link type: %s",
+		pcap_geterr(capture->pcap));
+}
+
 static int set_filter(struct capture *capture, const char *filter, char error[CAPTURE_ERROR_SIZE])
 {
-	struct bpf_program program;
-
 	if (filter == NULL || *filter == '\0')
 		return 0;
-	if (pcap_compile(capture->pcap, &program, filter, 1, PCAP_NETMASK_UNKNOWN) != 0)
-		return explain(error, -EINVAL,
-			"the capture filter does not fit pcap-filter(7) or the link type: %s",
-			pcap_geterr(capture->pcap));
-	int err = pcap_setfilter(capture->pcap, &program);
-	pcap_freecode(&program);
-	if (err != 0)
-		return explain(error, -EINVAL, "the capture filter cannot be set: %s",
-			pcap_geterr(capture->pcap));
+	int err = compile_filter(capture, filter, error);
+	return err ? err : apply_filter(capture, &capture->filter, error);
+}
+
+// ---- several queues
+
+static void discard(u_char *, const struct pcap_pkthdr *, const u_char *) {}
+
+// The socket has heard everything since it was bound. From now on it hears nothing, and what it
+// heard is forgotten: a block that the kernel has begun comes after `poll` at the latest.
+static int silence(struct capture *capture, char error[CAPTURE_ERROR_SIZE])
+{
+	struct bpf_insn nothing = BPF_STMT(BPF_RET | BPF_K, 0);
+	struct bpf_program program = {.bf_len = 1, .bf_insns = &nothing};
+	struct pollfd wait = {.fd = capture->fd, .events = POLLIN};
+	struct pcap_stat counts;
+
+	int err = apply_filter(capture, &program, error);
+	if (err)
+		return err;
+	int count;
+	do {
+		count = pcap_dispatch(capture->pcap, -1, discard, NULL);
+	} while (count > 0 ||
+		(count == 0 && poll(&wait, 1, 2 * (int)capture->poll_ms) > 0 &&
+			(wait.revents & POLLIN)));
+	if (pcap_stats(capture->pcap, &counts) == 0) {
+		capture->kernel_last = counts.ps_drop;
+		capture->nic_last = counts.ps_ifdrop;
+	}
 	return 0;
+}
+
+// The kernel shares the interface's packets out by a hash that is the same for both directions of a
+// flow. A full member's packets are not rolled over to another: they would be a second flow there.
+static int join_queues(
+	struct capture *capture, const struct capture *first, char error[CAPTURE_ERROR_SIZE])
+{
+	socklen_t len = sizeof(capture->fanout);
+	int group = PACKET_FANOUT_HASH << 16;
+
+	if (first == NULL)
+		group |= PACKET_FANOUT_FLAG_UNIQUEID << 16;
+	else
+		group |= first->fanout;
+	if (setsockopt(capture->fd, SOL_PACKET, PACKET_FANOUT, &group, sizeof(group)) != 0 ||
+		getsockopt(capture->fd, SOL_PACKET, PACKET_FANOUT, &capture->fanout, &len) != 0) {
+		int err = errno;
+		return explain(error, -err,
+			"the packets of \"%s\" cannot be shared out to several shards: %s; set "
+			"shards to 1",
+			capture->name, strerror(err));
+	}
+	capture->fanout &= 0xffff;
+	return 0;
+}
+
+static int open_queue(struct capture *capture, const struct capture_config *config,
+	char error[CAPTURE_ERROR_SIZE])
+{
+	int err = compile_filter(capture, config->filter, error);
+	if (!err)
+		err = silence(capture, error);
+	if (!err)
+		err = join_queues(capture, config->first, error);
+	return err;
+}
+
+static int capture_start(struct capture *capture, char error[CAPTURE_ERROR_SIZE])
+{
+	return apply_filter(capture, &capture->filter, error);
 }
 
 static int capture_open(struct capture **ret, const struct capture_config *config, uint16_t queue,
@@ -246,8 +330,9 @@ static int capture_open(struct capture **ret, const struct capture_config *confi
 			"INTERFACE)");
 	if (config->file != NULL && config->interface != NULL)
 		return explain(error, -EINVAL, "give either a capture file or an interface");
-	if (queue != 0)
+	if (config->file != NULL && config->queues > 1)
 		return explain(error, -EINVAL, "\"%s\" has one receive queue only", name);
+	INVARIANT(queue < MAX(config->queues, 1) && (queue == 0 || config->first != NULL));
 	struct capture *capture = calloc(1, sizeof(*capture));
 	if (capture == NULL)
 		return explain(error, -ENOMEM, "no memory to open \"%s\"", name);
@@ -264,7 +349,9 @@ static int capture_open(struct capture **ret, const struct capture_config *confi
 		err = open_file(capture, config->file, error);
 	else
 		err = open_live(capture, config, error);
-	if (err == 0)
+	if (err == 0 && config->queues > 1)
+		err = open_queue(capture, config, error);
+	else if (err == 0)
 		err = set_filter(capture, config->filter, error);
 	if (err) {
 		capture_close(capture);
@@ -497,6 +584,7 @@ static const char *capture_error(struct capture *capture)
 const struct capture_ops pcap_capture_ops = {
 	.name = "pcap",
 	.open = capture_open,
+	.start = capture_start,
 	.receive = capture_receive,
 	.release = capture_release,
 	.stats = capture_get_stats,

@@ -16,6 +16,7 @@ enum {
 	OPT_SEED,
 	OPT_CLOCK,
 	OPT_EXIT_IDLE,
+	OPT_SHARDS,
 	OPT_SET,
 	OPT_HELP
 };
@@ -28,6 +29,7 @@ static const struct option long_options[] = {
 	{"seed", required_argument, NULL, OPT_SEED},
 	{"clock", required_argument, NULL, OPT_CLOCK},
 	{"exit-idle", required_argument, NULL, OPT_EXIT_IDLE},
+	{"shards", required_argument, NULL, OPT_SHARDS},
 	{"set", required_argument, NULL, OPT_SET},
 	{"help", no_argument, NULL, OPT_HELP},
 	{0},
@@ -46,6 +48,7 @@ void options_print_help(FILE *out)
 	      "  --format NAME      protobuf or json\n"
 	      "  --filter TEXT      collect only what matches (pcap-filter(7))\n"
 	      "  --exporter NAME    file, kafka or null\n"
+	      "  --shards N         share the packets out to so many threads\n"
 	      "  --set KEY=VALUE    any setting\n"
 	      "  --seed N           fixes ids, keys, hashes and the reading time, so that two runs "
 	      "can be compared\n"
@@ -130,6 +133,8 @@ static int apply(
 		return settings_set(settings, "capture.filter", value, problems);
 	case OPT_EXPORTER:
 		return settings_set(settings, "export.exporter", value, problems);
+	case OPT_SHARDS:
+		return settings_set(settings, "shards", value, problems);
 	case OPT_SEED:
 		set_seed(settings, value, problems);
 		return 0;

@@ -133,13 +133,14 @@ class Reading(Scratch):
         self.assertEqual(read.status, 0, read.said)
         self.assertEqual(read.health()["packets"], 9)
 
-    def interrupted(self, name, number, count):
+    def interrupted(self, name, number, count, shards=1):
         """weir run -r `name` of a stream of `count` packets that goes on, ended by a signal."""
         fifo = self.path("stream")
         os.mkfifo(fifo)
         with open(fifo, "r+b", buffering=0) as stream:
             stream.write(f.pcap(datagrams(count)))
-            with subprocess.Popen([WEIR, "run", "-r", name or fifo, *FULL], stdout=subprocess.PIPE,
+            with subprocess.Popen([WEIR, "run", "-r", name or fifo, *FULL, "--shards",
+                                   str(shards)], stdout=subprocess.PIPE,
                                   stdin=stream, stderr=subprocess.PIPE, cwd=self.dir) as process:
                 wait_until("weir to take it", 20, lambda: not select.select([stream], [], [], 0)[0])
                 programs.wait_until_asleep(process.pid)
@@ -152,14 +153,29 @@ class Reading(Scratch):
     def test_signal_while_reading(self):
         """What was read until then is collected; of a file the rest is missing, and that is told."""
         for number in (signal.SIGINT, signal.SIGTERM):
-            for name, status, count in (("", 1, 200), ("-", 0, 200), ("", 1, 192), ("-", 0, 192)):
-                with self.subTest(f"{number.name} {name} {count}"):
-                    done = self.interrupted(name, number, count)
+            for name, status, count, shards in (("", 1, 200, 1), ("-", 0, 200, 1), ("", 1, 192, 1),
+                                                ("-", 0, 192, 1), ("", 1, 200, 2), ("-", 0, 192, 2)):
+                with self.subTest(f"{number.name} {name} {count} {shards}"):
+                    done = self.interrupted(name, number, count, shards)
                     self.assertEqual(done.health()["packets"], count, done.said)
                     self.assertEqual(done.status, status, done.said)
                     self.assertLess(done.seconds, 3)
                     self.assertEqual(unaccounted(done.health()), 0)
                     self.assertEqual("not read to its end" in done.said, status == 1)
+
+    def test_shards(self):
+        """Several threads say what one does, also of a damaged file and of standard input."""
+        with open(HOUSE, "rb") as file:
+            whole = file.read()
+        for name, octets, status in (("whole.pcap", whole, 0), ("cut.pcap", whole[:1_000_001], 1)):
+            words = ("run", "-r", self.path(name, octets), *FULL, "--seed", "1", "--shards")
+            one, many = self.weir(*words, 1), self.weir(*words, 3)
+            self.assertEqual((one.status, many.status), (status, status), many.said)
+            self.assertEqual(sorted(programs.masked(one.out)), sorted(programs.masked(many.out)))
+        piped = self.weir("run", "-r", "-", *FULL, "--seed", "1", "--shards", "2", stdin=whole)
+        self.assertEqual(len(piped.rows("flow")), len(self.weir(
+            "run", "-r", HOUSE, *FULL, "--seed", "1").rows("flow")))
+        self.refused(self.weir("run", "-r", HOUSE, *FULL, "--shards", "65"), "shards", "64")
 
     def test_no_packet_at_all(self):
         done = self.weir("run", "-r", self.path("empty.pcap", f.pcap([])), *FULL)
@@ -567,6 +583,51 @@ class Live(Scratch):
             "192.168.1.10", 40000, "198.51.100.7", 53, b"")))
         self.net.send([datagrams(1)[0][1], other], 20)
         self.assertEqual(self.stop(process, signal.SIGTERM).health()["packets"], 20)
+
+    def test_two_shards(self):
+        """Each packet is heard once, both directions of a flow by one thread, and no thread is
+        idle."""
+        flows, rounds = 200, 5
+        there = [f.ethernet(NEAR, FAR, 0x0800, f.ipv4("192.168.1.10", "198.51.100.7", f.UDP, f.udp(
+            "192.168.1.10", 20000 + i, "198.51.100.7", 9999, b"x" * 20))) for i in range(flows)]
+        back = [f.ethernet(FAR, NEAR, 0x0800, f.ipv4("198.51.100.7", "192.168.1.10", f.UDP, f.udp(
+            "198.51.100.7", 9999, "192.168.1.10", 20000 + i, b"y" * 40))) for i in range(flows)]
+        process = self.start(*FULL, "--shards", "2")
+        wait_until("both shards", 20, lambda: {"weir-shard-0", "weir-shard-1"} <= self.threads(
+            process))
+        self.net.send(there + back, rounds)
+        done = self.stop(process, signal.SIGTERM)
+        self.assertEqual(done.status, 0, done.said)
+        self.assertLess(done.seconds, 5)
+        health = done.health()
+        self.assertEqual([i["queue"] for i in health["interfaces"]], [0, 1])
+        self.assertEqual([i["dropped_kernel"] for i in health["interfaces"]], [0, 0])
+        self.assertGreater(min(i["packets"] for i in health["interfaces"]), 0)
+        self.assertEqual(health["packets"], 2 * flows * rounds)
+        self.assertEqual(sum(i["packets"] for i in health["interfaces"]), health["packets"])
+        self.assertEqual(unaccounted(health), 0)
+        rows = done.rows("flow")
+        self.assertEqual(len(rows), flows)
+        for row in rows:
+            self.assertEqual((row["packets_up"], row["packets_down"]), (rounds, rounds))
+
+    @staticmethod
+    def threads(process):
+        names = set()
+        for task in os.listdir(f"/proc/{process.pid}/task"):
+            with open(f"/proc/{process.pid}/task/{task}/comm", encoding="ascii") as file:
+                names.add(file.read().strip())
+        return names
+
+    def test_two_shards_when_the_interface_goes_away(self):
+        process = self.start(*FULL, "--shards", "2")
+        wait_until("both shards", 20, lambda: "weir-shard-1" in self.threads(process))
+        self.net.call("ip", "link", "delete", "near")
+        out, err = process.communicate(timeout=20)
+        done = programs.Done(process.returncode, out, err, 0)
+        self.assertEqual(done.status, 1, done.said)
+        self.assertIn("near", done.said)
+        self.assertEqual(done.rows()[-1]["record"], "health")
 
     def test_own_export_is_not_collected(self):
         """What goes between this host and its brokers' ports is left out, and nothing else."""

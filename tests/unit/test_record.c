@@ -198,7 +198,7 @@ static void test_health(void **)
 		"\"version\":\"0.1.0\",\"policy\":{\"id\":\"house\",\"version\":\"7\",\"sha256\":"
 		"\"",
 		"\",\"loaded_at\":\"2025-06-15T15:06:40.123456789Z\"},"
-		"\"interfaces\":[{\"name\":\"br-lan\",\"queue\":0,\"packets\":1,\"bytes\":2,"
+		"\"interfaces\":[{\"name\":\"br-lan\",\"queue\":7,\"packets\":1,\"bytes\":2,"
 		"\"dropped_kernel\":3,\"dropped_nic\":4}],\"packets\":1000,"
 		"\"packets_in_flows\":1002,\"packets_consumed\":1003,"
 		"\"drops\":[{\"reason\":\"link_truncated\",\"packets\":",

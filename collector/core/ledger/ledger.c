@@ -252,20 +252,49 @@ static void handle_first(struct ledger *l)
 	reorder_pop(&l->reorder);
 }
 
-// Takes what the rings hold. When the heap is full the earliest are worked on early.
-static uint32_t take_events(struct ledger *l)
+// The ring whose next event is the earliest, or NULL when all are empty.
+static struct event_ring *earliest_ring(const struct ledger *l)
 {
+	struct event_ring *earliest = NULL;
+	uint64_t time_ns = UINT64_MAX;
+
+	for (uint32_t i = 0; i < l->config.ring_count; i++) {
+		const struct event *event = event_ring_peek(l->config.rings[i]);
+		if (event == NULL || (earliest != NULL && event->time_ns >= time_ns))
+			continue;
+		earliest = l->config.rings[i];
+		time_ns = event->time_ns;
+	}
+	return earliest;
+}
+
+// Takes what the rings hold: in any order while there is plenty of room, then the earliest first.
+// When the heap is full its first are worked on early, but what a shard that is ahead of the
+// slowest has to say waits in its ring.
+static uint32_t take_events(struct ledger *l, uint64_t clock_ns)
+{
+	struct event_ring *ring;
 	uint32_t taken = 0;
 
 	for (uint32_t i = 0; i < l->config.ring_count; i++) {
-		struct event_ring *ring = l->config.rings[i];
 		const struct event *event;
-		while ((event = event_ring_peek(ring)) != NULL) {
-			while (!reorder_put(&l->reorder, event))
-				handle_first(l);
+		ring = l->config.rings[i];
+		while (l->reorder.count < l->reorder.max / 2 &&
+			(event = event_ring_peek(ring)) != NULL &&
+			reorder_put(&l->reorder, event)) {
 			event_ring_pop(ring);
 			taken++;
 		}
+	}
+	while ((ring = earliest_ring(l)) != NULL) {
+		while (!reorder_put(&l->reorder, event_ring_peek(ring))) {
+			if (reorder_first(&l->reorder)->time_ns >= clock_ns &&
+				event_ring_clock(ring) > clock_ns)
+				return taken;
+			handle_first(l);
+		}
+		event_ring_pop(ring);
+		taken++;
 	}
 	return taken;
 }
@@ -277,7 +306,7 @@ uint32_t ledger_step(struct ledger *l)
 	// Clocks first: whoever sees a clock sees all events that it promises.
 	for (uint32_t i = 0; i < l->config.ring_count; i++)
 		clock_ns = MIN(clock_ns, event_ring_clock(l->config.rings[i]));
-	uint32_t taken = take_events(l);
+	uint32_t taken = take_events(l, clock_ns);
 	const struct event *event;
 	while ((event = reorder_first(&l->reorder)) != NULL && event->time_ns < clock_ns)
 		handle_first(l);
@@ -291,7 +320,7 @@ void ledger_finish(struct ledger *l)
 {
 	struct usage_window *window;
 
-	take_events(l);
+	take_events(l, UINT64_MAX);
 	while (reorder_first(&l->reorder) != NULL)
 		handle_first(l);
 	while ((window = usage_due(&l->usage, UINT64_MAX)) != NULL)

@@ -1,6 +1,7 @@
 // Capture source: turns one receive queue, or one file, into batches of packets.
 //
-// A source is opened, called and closed by one shard's thread and by no other, so it needs no lock.
+// A source is called by one shard's thread and by no other while that thread runs, and by main
+// before and after; so it needs no lock.
 #pragma once
 
 #include "core/packet/packet.h"
@@ -25,6 +26,10 @@ struct capture_config {
 	bool packet_clock; // live, with a file's clock: see capture_clock.h
 	uint64_t exit_idle_ns; // live: the end when nothing came for so long; 0: never
 	uint8_t iface; // written into every packet
+	// Queues that share the interface's packets, live: above 1 each comes silent from open(),
+	// and packets come from start() on, when all have been opened.
+	uint16_t queues; // 0 as 1
+	const struct capture *first; // queue 0's, which the others join
 };
 
 struct capture_stats {
@@ -35,11 +40,16 @@ struct capture_stats {
 
 struct capture_ops {
 	const char *name;
+	bool decoded; // its packets have been through decode, and been counted there
 
 	// Opens receive queue `queue`. Returns 0, or -errno with *ret untouched and in `error` one
 	// sentence for the operator that names the file or interface and what to do.
 	int (*open)(struct capture **ret, const struct capture_config *config, uint16_t queue,
 		char error[CAPTURE_ERROR_SIZE]);
+
+	// Of several queues: lets packets come. Returns 0, or -errno and a sentence in `error`.
+	// NULL where a source has one queue only.
+	int (*start)(struct capture *capture, char error[CAPTURE_ERROR_SIZE]);
 
 	// Fills `batch` with what is there, waiting at most poll_ms. Returns the count (0: nothing
 	// came; now_ns is set all the same), -ENODATA at the end of a file and after exit_idle_ns,

@@ -73,6 +73,7 @@ struct usage_row {
 
 struct health_interface {
 	const char *name;
+	uint32_t queue;
 	uint64_t packets, bytes, dropped_kernel, dropped_nic;
 };
 

@@ -425,7 +425,7 @@ const char *schema_unit_name(enum field_unit unit); // "ns"; "" for none and for
 	HS(S, policy, 4, loaded_at, TIME_NS, NONE, true, d->identity.run_start_ns)
 #define HEALTH_INTERFACES_FIELDS(S) \
 	HS(S, interfaces, 1, name, STRING, NONE, e->name != NULL, text(e->name)) \
-	HS(S, interfaces, 2, queue, CODE32, NONE, true, 0) \
+	HS(S, interfaces, 2, queue, CODE32, NONE, true, e->queue) \
 	HS(S, interfaces, 3, packets, COUNT64, PACKETS, true, e->packets) \
 	HS(S, interfaces, 4, bytes, COUNT64, OCTETS, true, e->bytes) \
 	HS(S, interfaces, 5, dropped_kernel, COUNT64, PACKETS, true, e->dropped_kernel) \

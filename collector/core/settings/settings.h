@@ -51,6 +51,10 @@ enum setting_log { SETTING_LOG_ERROR, SETTING_LOG_WARNING, SETTING_LOG_INFO };
 		"The user to become once the source is open, when started as root; \"\" to stay") \
 	X(log_level, "log_level", CHOICE, "info", 0, "error|warning|info", \
 		"The least important lines to log") \
+	X(shards, "shards", NUMBER, "1", 1, 64, \
+		"Threads that share the packets, each flow on one of them; limits of flows and " \
+		"DPI " \
+		"are shared out") \
 	X(interface, "capture.interface", TEXT, NULL, 1, 63, "The interface to listen on") \
 	X(interface_name, "capture.name", TEXT, NULL, 1, 64, \
 		"What records call the interface; its own name otherwise") \
@@ -58,7 +62,7 @@ enum setting_log { SETTING_LOG_ERROR, SETTING_LOG_WARNING, SETTING_LOG_INFO };
 		"Collect only what matches, in pcap-filter(7) words") \
 	X(snaplen, "capture.snaplen", NUMBER, "2048", 64, 262144, "Octets kept of each frame") \
 	X(buffer, "capture.buffer", BYTES, "16MiB", 1 << 20, 1 << 30, \
-		"The kernel's ring for live capture") \
+		"The kernel's ring for live capture, for each shard") \
 	X(poll, "capture.poll", DURATION, "100ms", 1, 1000, "The longest wait for packets") \
 	X(promiscuous, "capture.promiscuous", FLAG, "yes", 0, 0, "Also frames for other stations") \
 	X(mtu, "capture.mtu", NUMBER, "1500", 68, 65535, \

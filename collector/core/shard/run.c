@@ -4,10 +4,11 @@
 #include "core/base/log.h"
 #include "core/export/export.h"
 #include "core/ledger/ledger.h"
+#include "core/shard/crew.h"
 #include "core/shard/identity.h"
 #include "core/shard/process.h"
-#include "core/shard/shard.h"
 #include "core/shard/summary.h"
+#include "core/shard/worker.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -18,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { RING_BYTES = 4 << 20, HEALTH_PERIOD_S = 60 };
+enum { HEALTH_PERIOD_S = 60 };
 
 #define HOUSEKEEPING_NS (100 * NS_PER_MS)
 #define PROGRESS_NS (500 * NS_PER_MS)
@@ -29,12 +30,9 @@ struct run {
 	bool live;
 	struct record_identity identity;
 	const char *interface; // as records call it
-	uint8_t iface_group[256];
 
-	struct counters *counters; // [0] the shard's, [1] the ledger's
-	struct event_ring ring;
-	struct event_ring *rings[1];
-	struct shard *shard;
+	struct crew *crew;
+	struct counters *counters; // the ledger's
 	struct batch_pool batches;
 	struct record *record;
 	struct ledger *ledger;
@@ -66,72 +64,22 @@ static uint64_t wall_ns(void)
 
 // ---- setting up
 
-static int open_source(struct run *r)
+static int make_crew(struct run *r)
 {
-	const struct settings *s = r->settings;
-	char error[CAPTURE_ERROR_SIZE] = "";
-	struct capture_config config = {
-		.file = s->read_file,
-		.interface = s->interface,
-		.filter = s->filter,
-		.snaplen = (uint32_t)s->snaplen,
-		.buffer_bytes = s->buffer,
-		.poll_ms = (uint32_t)(s->poll / NS_PER_MS),
-		.mtu = (uint16_t)s->mtu,
-		.promiscuous = s->promiscuous,
-		.packet_clock = s->packet_clock,
-		.exit_idle_ns = s->exit_idle,
+	char error[CREW_ERROR_SIZE] = "";
+	struct crew_config config = {
+		.settings = r->settings,
+		.capture = r->config->capture,
+		.classifiers = r->config->classifiers,
+		.excluded = policy_excluded(r->config->policy),
+		.live = r->live,
 	};
 
-	int err = r->config->capture->open(&r->shard->capture, &config, 0, error);
-	if (!err)
+	int err = crew_new(&r->crew, &config, error);
+	if (!err) // no source is opened any more
 		err = process_drop_capabilities(error, sizeof(error));
 	if (err)
 		log_error("%s", error);
-	return err;
-}
-
-static int make_shard(struct run *r)
-{
-	const struct settings *s = r->settings;
-	const struct excluded *excluded = policy_excluded(r->config->policy);
-	struct flow_settings flows = {
-		.flows_max = (uint32_t)s->flows_max,
-		.vlan_in_key = s->vlan_in_key,
-		.idle_tcp_ns = s->idle_tcp,
-		.idle_udp_ns = s->idle_udp,
-		.idle_icmp_ns = s->idle_icmp,
-		.idle_closed_ns = s->idle_closed,
-		.active_ns = s->active,
-		.iface_group = r->iface_group,
-		.excluded = excluded,
-		.key = hash_key_new(s->seed, 0x666c6f77),
-		.prefault = r->live,
-	};
-	struct classify_settings classify = {
-		.dpi_states_max = (uint32_t)s->dpi_states_max,
-		.dpi_memory_bytes = s->dpi_memory,
-		.dpi_packets_max = (uint16_t)s->dpi_packets_max,
-		.findings_max = (uint32_t)s->findings_max,
-		.dpi = s->dpi,
-		.classifiers = r->config->classifiers,
-		.excluded = excluded,
-		.prefault = r->live,
-	};
-
-	r->shard->ops = r->config->capture;
-	r->shard->counters = &r->counters[0];
-	r->shard->events = &r->ring;
-	r->rings[0] = &r->ring;
-	int err = event_ring_init(&r->ring, RING_BYTES, &r->counters[0]);
-	if (!err)
-		err = flow_table_new(&r->shard->flows, &flows, &r->counters[0]);
-	if (!err)
-		err = classify_new(&r->shard->classify, &classify, &r->counters[0]);
-	if (err)
-		log_error("the shard does not start: %s; lower flow.max, dpi.states, dpi.memory or "
-			  "dpi.findings",
-			strerror(-err));
 	return err;
 }
 
@@ -160,21 +108,19 @@ static int make_ledger(struct run *r)
 	struct ledger_config config = {
 		.settings = s,
 		.policy = r->config->policy,
-		.rings = r->rings,
-		.ring_count = 1,
 		.interface_names = &r->interface,
-		.counters = &r->counters[1],
+		.counters = r->counters,
 		.seed = s->seed,
 		.prefault = r->live,
 	};
 
+	config.rings = crew_rings(r->crew, &config.ring_count);
 	int err = batch_pool_init(&r->batches, (uint32_t)s->batches, (uint32_t)s->batch_bytes);
 	r->batches.give_up = time_is_up;
 	r->batches.give_up_arg = r;
 	if (!err)
-		err = record_new(&r->record, r->config->policy,
-			classify_taxonomy(r->shard->classify), &r->identity, &r->batches,
-			s->format == FORMAT_JSON, waits(r));
+		err = record_new(&r->record, r->config->policy, crew_taxonomy(r->crew),
+			&r->identity, &r->batches, s->format == FORMAT_JSON, waits(r));
 	config.record = r->record;
 	if (!err)
 		err = ledger_new(&r->ledger, &config);
@@ -260,28 +206,35 @@ static int drop_privileges(const struct run *r)
 
 static void say_memory(const struct run *r)
 {
-	size_t flows = flow_table_bytes(r->shard->flows),
-	       classify = classify_bytes(r->shard->classify);
+	struct crew_memory crew;
+	crew_memory(r->crew, &crew);
 	size_t ledger = ledger_bytes(r->ledger), batches = batch_pool_bytes(&r->batches);
-	size_t total = flows + classify + ledger + batches + RING_BYTES;
+	size_t total = crew.flows + crew.classify + crew.rings + ledger + batches;
 
 	log_info("memory reserved: %zu MiB (flows %zu, classification %zu, clients and usage %zu, "
-		 "batches %zu, events %d)",
-		total >> 20, flows >> 20, classify >> 20, ledger >> 20, batches >> 20,
-		RING_BYTES >> 20);
+		 "batches %zu, events %zu)",
+		total >> 20, crew.flows >> 20, crew.classify >> 20, ledger >> 20, batches >> 20,
+		crew.rings >> 20);
+}
+
+// Several shards have threads, which start when nothing of root's is left to do.
+static int start_crew(const struct run *r)
+{
+	char error[CREW_ERROR_SIZE] = "";
+
+	int err = crew_start(r->crew, error);
+	if (err)
+		log_error("%s", error);
+	return err;
 }
 
 static int run_open(struct run *r)
 {
-	r->counters = aligned_alloc(CACHE_LINE, 2 * sizeof(*r->counters));
-	r->shard = aligned_alloc(CACHE_LINE, sizeof(*r->shard));
-	if (r->counters == NULL || r->shard == NULL)
+	r->counters = aligned_alloc(CACHE_LINE, sizeof(*r->counters));
+	if (r->counters == NULL)
 		return -ENOMEM;
-	memset(r->counters, 0, 2 * sizeof(*r->counters));
-	memset(r->shard, 0, sizeof(*r->shard));
-	int err = open_source(r);
-	if (!err)
-		err = make_shard(r);
+	memset(r->counters, 0, sizeof(*r->counters));
+	int err = make_crew(r);
 	if (!err)
 		err = make_ledger(r);
 	if (!err)
@@ -292,6 +245,8 @@ static int run_open(struct run *r)
 		err = start_export(r);
 	if (!err)
 		err = drop_privileges(r);
+	if (!err)
+		err = start_crew(r);
 	if (!err && r->live)
 		say_memory(r);
 	return err;
@@ -307,14 +262,7 @@ static void run_close(struct run *r)
 	ledger_free(r->ledger);
 	record_free(r->record);
 	batch_pool_fini(&r->batches);
-	if (r->shard != NULL) {
-		classify_free(r->shard->classify);
-		flow_table_free(r->shard->flows);
-		if (r->shard->ops != NULL)
-			r->shard->ops->close(r->shard->capture);
-	}
-	event_ring_fini(&r->ring);
-	free(r->shard);
+	crew_free(r->crew);
 	free(r->counters);
 }
 
@@ -323,32 +271,48 @@ static void run_close(struct run *r)
 static void sum_counters(const struct run *r, uint64_t sum[COUNTER_COUNT])
 {
 	memset(sum, 0, COUNTER_COUNT * sizeof(*sum));
-	counters_publish(&r->counters[1]);
-	counters_sum(&r->counters[0], sum);
-	counters_sum(&r->counters[1], sum);
+	counters_publish(r->counters);
+	counters_sum(r->counters, sum);
+	crew_counters(r->crew, sum);
+}
+
+// What all sources have lost; each one's part in `interfaces` (SHARDS_MAX) unless that is NULL.
+static void sum_sources(
+	const struct run *r, struct capture_stats *ret, struct health_interface *interfaces)
+{
+	*ret = (struct capture_stats){0};
+	for (uint32_t i = 0; i < crew_sources(r->crew); i++) {
+		struct health_interface one = {.name = r->interface, .queue = i};
+		struct capture_stats stats = {0};
+		crew_source(r->crew, i, &stats, &one.packets, &one.bytes);
+		one.dropped_kernel = stats.dropped_kernel;
+		one.dropped_nic = stats.dropped_nic;
+		ret->dropped_kernel += stats.dropped_kernel;
+		ret->dropped_nic += stats.dropped_nic;
+		if (i == 0)
+			ret->clock_step_ns = stats.clock_step_ns;
+		if (interfaces != NULL)
+			interfaces[i] = one;
+	}
 }
 
 static void write_health(struct run *r, bool last)
 {
 	uint64_t counters[COUNTER_COUNT];
-	struct capture_stats capture = {0};
+	struct health_interface interfaces[SHARDS_MAX];
+	struct crew_memory crew;
+	struct capture_stats capture;
 	struct ledger_stats ledger;
 	struct export_stats export;
 
 	sum_counters(r, counters);
-	r->config->capture->stats(r->shard->capture, &capture);
+	sum_sources(r, &capture, interfaces);
+	crew_memory(r->crew, &crew);
 	ledger_stats(r->ledger, &ledger);
 	export_stats(r->export, &export);
-	struct health_interface interface = {
-		.name = r->interface,
-		.packets = counters[COUNTER_packets],
-		.bytes = counters[COUNTER_bytes],
-		.dropped_kernel = capture.dropped_kernel,
-		.dropped_nic = capture.dropped_nic,
-	};
 	struct health_memory memory[] = {
-		{"flows", 0, flow_table_bytes(r->shard->flows)},
-		{"classification", 0, classify_bytes(r->shard->classify)},
+		{"flows", 0, crew.flows},
+		{"classification", 0, crew.classify},
 		{"ledger", 0, ledger_bytes(r->ledger)},
 		{"batches", 0, batch_pool_bytes(&r->batches)},
 	};
@@ -356,11 +320,11 @@ static void write_health(struct run *r, bool last)
 		.time_ns = wall_ns(),
 		.uptime_s = (steady_ns() - r->started_ns) / NS_PER_S,
 		.version = WEIR_VERSION,
-		.interfaces = &interface,
-		.interface_count = 1,
+		.interfaces = interfaces,
+		.interface_count = crew_sources(r->crew),
 		.counters = counters,
 		.last = last,
-		.flows_active_now = flow_table_count(r->shard->flows),
+		.flows_active_now = crew_flows(r->crew),
 		.clients_now = ledger.clients_now,
 		.exporter = r->config->exporter->name,
 		.exporter_up = export.exporter.up,
@@ -392,7 +356,7 @@ static void progress(struct run *r, uint64_t now_ns)
 	fprintf(stderr, "\rweir: %.1f s  %.2f M packets (%.2f M/s)  %u flows  %.1f MB ", seconds,
 		(double)counters[COUNTER_packets] / 1e6,
 		(double)counters[COUNTER_packets] / 1e6 / (seconds > 0 ? seconds : 1),
-		flow_table_count(r->shard->flows), (double)counters[COUNTER_bytes] / 1e6);
+		crew_flows(r->crew), (double)counters[COUNTER_bytes] / 1e6);
 	r->progress_ns = now_ns;
 }
 
@@ -405,8 +369,8 @@ static void housekeeping(struct run *r, bool terminal)
 		return;
 	r->housekeeping_ns = now_ns;
 	if (r->live) {
-		struct capture_stats capture = {0};
-		r->config->capture->stats(r->shard->capture, &capture);
+		struct capture_stats capture;
+		sum_sources(r, &capture, NULL);
 		record_clock(r->record, capture.clock_step_ns);
 	}
 	if (export_ended(r->export) && process_stop == 0)
@@ -428,26 +392,31 @@ static void stop_source(struct run *r)
 	uint64_t now_ns = steady_ns();
 
 	// Standard input is a stream that somebody ends; of a file the rest is missing.
-	if (!r->live && !r->shard->ended && strcmp(r->settings->read_file, "-") != 0)
+	if (!r->live && !crew_read_whole(r->crew) && strcmp(r->settings->read_file, "-") != 0)
 		r->interrupted = true;
 	if (r->stop_ns == 0)
 		r->stop_ns = now_ns + (r->live ? MIN(2 * r->settings->poll, NS_PER_S) : 0);
 	if (now_ns >= r->stop_ns || process_stop > 1)
-		shard_stop(r->shard);
+		crew_stop(r->crew);
 }
 
-// Turns shard and ledger until the source ends, or a signal ends it, and all flows have been
+// Turns shards and ledger until the source ends, or a signal ends it, and all flows have been
 // written.
 static void turn(struct run *r)
 {
 	bool terminal = isatty(STDERR_FILENO) != 0;
+	uint32_t idle = 0;
 	int count;
 
 	do {
 		if (process_stop)
 			stop_source(r);
-		count = shard_step(r->shard);
-		ledger_step(r->ledger);
+		count = crew_turn(r->crew);
+		uint32_t taken = ledger_step(r->ledger);
+		if (count > 0 || taken > 0)
+			idle = 0;
+		else if (r->settings->shards > 1) // nobody has waited yet
+			worker_nap(&idle);
 		housekeeping(r, terminal);
 	} while (count != -ENODATA);
 	if (terminal && r->progress_ns != 0)
@@ -530,7 +499,7 @@ static bool say_what_was_lost(const struct run *r, const struct export_stats *ex
 static void summarise(const struct run *r)
 {
 	uint64_t counters[COUNTER_COUNT];
-	struct capture_stats capture = {0};
+	struct capture_stats capture;
 	struct export_stats export;
 	struct summary_run about = {
 		.settings = r->settings,
@@ -541,7 +510,7 @@ static void summarise(const struct run *r)
 	};
 
 	sum_counters(r, counters);
-	r->config->capture->stats(r->shard->capture, &capture);
+	sum_sources(r, &capture, NULL);
 	export_stats(r->export, &export);
 	summary_print(r->summary, r->record, &about, to_stdout(r) ? stderr : stdout);
 }
@@ -595,8 +564,9 @@ enum run_status run(const struct run_config *config)
 
 	struct export_stats export;
 	export_stats(r.export, &export);
-	if (r.shard->error) {
-		log_error("%s", r.shard->ops->error(r.shard->capture));
+	const char *broken = crew_broken(r.crew);
+	if (broken != NULL) {
+		log_error("%s", broken);
 		status = RUN_SOURCE_BROKE;
 	} else if (r.interrupted) {
 		log_warning("\"%s\" was not read to its end: a signal came", r.settings->read_file);

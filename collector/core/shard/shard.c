@@ -25,6 +25,12 @@ static bool expire(struct shard *s)
 	return all;
 }
 
+static void publish_counts(struct shard *s)
+{
+	counters_publish(s->counters);
+	atomic_store_explicit(&s->flows_now, flow_table_count(s->flows), memory_order_relaxed);
+}
+
 // The source is dry: every flow that remains gets its last segment.
 static int flush(struct shard *s)
 {
@@ -36,7 +42,7 @@ static int flush(struct shard *s)
 	}
 	event_ring_publish(s->events,
 		s->flushed ? s->batch.now_ns : flow_table_clock(s->flows, s->batch.now_ns));
-	counters_publish(s->counters);
+	publish_counts(s);
 	return s->flushed ? -ENODATA : 0;
 }
 
@@ -51,7 +57,8 @@ int shard_step(struct shard *s)
 
 	int count = s->ops->receive(s->capture, batch);
 	if (count > 0) {
-		decode_batch(batch, s->counters);
+		if (!s->ops->decoded)
+			decode_batch(batch, s->counters);
 		flow_table_prepare(s->flows, batch);
 		for (uint32_t from = 0, to; from < batch->count; from = to) {
 			// Stops before a packet that ends or cuts a flow touched since `from`,
@@ -67,7 +74,7 @@ int shard_step(struct shard *s)
 		count = 0;
 	}
 	expire(s);
-	counters_publish(s->counters);
+	publish_counts(s);
 	return count;
 }
 

@@ -6,6 +6,8 @@
 #include "core/flow/flow_table.h"
 #include "core/packet/capture.h"
 
+enum { SHARDS_MAX = 64 };
+
 struct shard {
 	const struct capture_ops *ops;
 	struct capture *capture; // the shard's after shard_init()
@@ -16,6 +18,7 @@ struct shard {
 	bool ended; // the source is dry or broken: only the final flush is left
 	bool flushed;
 	int error; // -errno of the source, 0: none
+	_Atomic uint32_t flows_now; // shard: wo, main: ro
 	struct packet_batch batch;
 };
 

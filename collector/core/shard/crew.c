@@ -1,0 +1,344 @@
+// The crew: making shards, turning them, asking them.
+#include "core/shard/crew.h"
+
+#include "core/shard/dispatch.h"
+#include "core/shard/worker.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum { RING_BYTES = 4 << 20 };
+enum purpose { PURPOSE_FLOWS = 0x666c6f77, PURPOSE_DISPATCH = 0x64697370 };
+
+struct member {
+	struct shard shard;
+	struct counters counters;
+	struct event_ring ring;
+	struct worker worker;
+};
+
+struct crew {
+	struct crew_config config;
+	uint32_t count;
+	struct dispatch *dispatch; // several shards, one queue
+	struct capture *source; // the reader's
+	struct counters counters; // the reader's
+	uint8_t iface_group[256];
+	struct event_ring *rings[SHARDS_MAX];
+	struct member members[];
+};
+static_assert(sizeof(struct crew) % CACHE_LINE == 0 && sizeof(struct member) % CACHE_LINE == 0);
+
+// ---- making
+
+static int open_queue(const struct crew *c, uint16_t queue, uint16_t queues,
+	const struct capture *first, struct capture **ret, char error[CREW_ERROR_SIZE])
+{
+	const struct settings *s = c->config.settings;
+	struct capture_config config = {
+		.file = s->read_file,
+		.interface = s->interface,
+		.filter = s->filter,
+		.snaplen = (uint32_t)s->snaplen,
+		.buffer_bytes = s->buffer,
+		.poll_ms = (uint32_t)(s->poll / NS_PER_MS),
+		.mtu = (uint16_t)s->mtu,
+		.promiscuous = s->promiscuous,
+		.packet_clock = s->packet_clock,
+		.exit_idle_ns = s->exit_idle,
+		.queues = queues,
+		.first = first,
+	};
+
+	return c->config.capture->open(ret, &config, queue, error);
+}
+
+static int make_dispatch(struct crew *c, char error[CREW_ERROR_SIZE])
+{
+	struct dispatch_config config = {
+		.ops = c->config.capture,
+		.shard_count = c->count,
+		.vlan_in_key = c->config.settings->vlan_in_key,
+		.iface_group = c->iface_group,
+		.key = hash_key_new(c->config.settings->seed, PURPOSE_DISPATCH),
+		.counters = &c->counters,
+	};
+
+	int err = open_queue(c, 0, 1, NULL, &c->source, error);
+	if (err)
+		return err;
+	config.source = c->source;
+	err = dispatch_new(&c->dispatch, &config);
+	if (err)
+		snprintf(error, CREW_ERROR_SIZE, "no memory for %u shards", c->count);
+	return err;
+}
+
+static int open_source(struct crew *c, uint32_t i, char error[CREW_ERROR_SIZE])
+{
+	struct shard *shard = &c->members[i].shard;
+
+	if (c->dispatch != NULL) {
+		shard->ops = &dispatch_capture_ops;
+		shard->capture = dispatch_end(c->dispatch, i);
+		return 0;
+	}
+	int err = open_queue(c, (uint16_t)i, (uint16_t)c->count, c->members[0].shard.capture,
+		&shard->capture, error);
+	if (!err)
+		shard->ops = c->config.capture;
+	return err;
+}
+
+// One shard's part of a limit that is for all.
+static uint64_t share(const struct crew *c, uint64_t limit, uint64_t least)
+{
+	return MAX((limit + c->count - 1) / c->count, least);
+}
+
+static int make_stages(struct crew *c, struct member *m, char error[CREW_ERROR_SIZE])
+{
+	enum { FLOWS_LEAST = 1024, STATES_LEAST = 64, MEMORY_LEAST = 4 << 20, CHUNKS_LEAST = 1024 };
+	const struct settings *s = c->config.settings;
+	struct flow_settings flows = {
+		.flows_max = (uint32_t)share(c, s->flows_max, FLOWS_LEAST),
+		.vlan_in_key = s->vlan_in_key,
+		.idle_tcp_ns = s->idle_tcp,
+		.idle_udp_ns = s->idle_udp,
+		.idle_icmp_ns = s->idle_icmp,
+		.idle_closed_ns = s->idle_closed,
+		.active_ns = s->active,
+		.iface_group = c->iface_group,
+		.excluded = c->config.excluded,
+		// Of one shard's flows and of all: ids must differ, so the key is the same.
+		.key = hash_key_new(s->seed, PURPOSE_FLOWS),
+		.prefault = c->config.live,
+	};
+	struct classify_settings classify = {
+		.dpi_states_max = (uint32_t)share(c, s->dpi_states_max, STATES_LEAST),
+		.dpi_memory_bytes = share(c, s->dpi_memory, MEMORY_LEAST),
+		.dpi_packets_max = (uint16_t)s->dpi_packets_max,
+		.findings_max = (uint32_t)share(c, s->findings_max, CHUNKS_LEAST),
+		.dpi = s->dpi,
+		.classifiers = c->config.classifiers,
+		.excluded = c->config.excluded,
+		.prefault = c->config.live,
+	};
+
+	m->shard.counters = &m->counters;
+	m->shard.events = &m->ring;
+	int err = event_ring_init(&m->ring, RING_BYTES, &m->counters);
+	if (!err)
+		err = flow_table_new(&m->shard.flows, &flows, &m->counters);
+	if (!err)
+		err = classify_new(&m->shard.classify, &classify, &m->counters);
+	if (err)
+		snprintf(error, CREW_ERROR_SIZE,
+			"the shard does not start: %s; lower shards, flow.max, dpi.states, "
+			"dpi.memory or dpi.findings",
+			strerror(-err));
+	return err;
+}
+
+int crew_new(struct crew **ret, const struct crew_config *config, char error[CREW_ERROR_SIZE])
+{
+	const struct settings *s = config->settings;
+	uint32_t count = (uint32_t)s->shards;
+	size_t size = sizeof(struct crew) + count * sizeof(struct member);
+	struct crew *c = aligned_alloc(CACHE_LINE, size);
+	int err = 0;
+
+	if (c == NULL) {
+		snprintf(error, CREW_ERROR_SIZE, "no memory for %u shards", count);
+		return -ENOMEM;
+	}
+	// The clock of a shard that hears nothing stands still then, or it ends before the others.
+	if (count > 1 && config->live &&
+		(config->capture->start == NULL || s->packet_clock || s->exit_idle)) {
+		snprintf(error, CREW_ERROR_SIZE,
+			"shards must be 1 with this source, --clock packet or --exit-idle");
+		free(c);
+		return -EINVAL;
+	}
+	memset(c, 0, size);
+	c->config = *config;
+	c->count = count;
+	if (count > 1 && !config->live)
+		err = make_dispatch(c, error);
+	for (uint32_t i = 0; !err && i < count; i++) {
+		err = open_source(c, i, error);
+		if (!err)
+			err = make_stages(c, &c->members[i], error);
+		c->rings[i] = &c->members[i].ring;
+	}
+	if (err) {
+		crew_free(c);
+		return err;
+	}
+	*ret = c;
+	return 0;
+}
+
+void crew_free(struct crew *c)
+{
+	if (c == NULL)
+		return;
+	for (uint32_t i = 0; i < c->count; i++)
+		worker_stop(&c->members[i].worker);
+	for (uint32_t i = 0; i < c->count; i++)
+		worker_join(&c->members[i].worker);
+	for (uint32_t i = 0; i < c->count; i++) {
+		struct member *m = &c->members[i];
+		classify_free(m->shard.classify);
+		flow_table_free(m->shard.flows);
+		event_ring_fini(&m->ring);
+		if (m->shard.ops != NULL)
+			m->shard.ops->close(m->shard.capture);
+	}
+	dispatch_free(c->dispatch);
+	c->config.capture->close(c->source);
+	free(c);
+}
+
+// ---- turning
+
+int crew_start(struct crew *c, char error[CREW_ERROR_SIZE])
+{
+	int err = 0;
+
+	if (c->count == 1)
+		return 0;
+	for (uint32_t i = 0; !err && i < c->count; i++) {
+		struct shard *shard = &c->members[i].shard;
+		if (shard->ops->start != NULL)
+			err = shard->ops->start(shard->capture, error);
+	}
+	for (uint32_t i = 0; !err && i < c->count; i++) {
+		err = worker_start(&c->members[i].worker, &c->members[i].shard, i, c->count);
+		if (err)
+			snprintf(error, CREW_ERROR_SIZE,
+				"the thread of shard %u does not start: %s", i, strerror(-err));
+	}
+	return err;
+}
+
+// Whether every thread is through. One whose source broke ends all.
+static bool workers_done(struct crew *c)
+{
+	bool done = true, broken = false;
+
+	for (uint32_t i = 0; i < c->count; i++) {
+		const struct worker *worker = &c->members[i].worker;
+		bool through = worker_done(worker);
+		done = done && through;
+		broken = broken || (through && c->members[i].shard.error);
+	}
+	if (broken)
+		crew_stop(c);
+	return done;
+}
+
+int crew_turn(struct crew *c)
+{
+	if (c->count == 1)
+		return shard_step(&c->members[0].shard);
+	int handed = 0;
+	if (c->dispatch != NULL) {
+		handed = dispatch_step(c->dispatch);
+		counters_publish(&c->counters);
+	}
+	if (!workers_done(c))
+		return MAX(handed, 0);
+	for (uint32_t i = 0; i < c->count; i++)
+		worker_join(&c->members[i].worker);
+	return -ENODATA;
+}
+
+void crew_stop(struct crew *c)
+{
+	if (c->count == 1) {
+		shard_stop(&c->members[0].shard);
+	} else if (c->dispatch != NULL) {
+		dispatch_stop(c->dispatch);
+	} else {
+		for (uint32_t i = 0; i < c->count; i++)
+			worker_stop(&c->members[i].worker);
+	}
+}
+
+// ---- asking
+
+struct event_ring **crew_rings(struct crew *c, uint32_t *ret_count)
+{
+	*ret_count = c->count;
+	return c->rings;
+}
+
+const struct taxonomy *crew_taxonomy(const struct crew *c)
+{
+	return classify_taxonomy(c->members[0].shard.classify);
+}
+
+bool crew_read_whole(const struct crew *c)
+{
+	return c->dispatch != NULL ? dispatch_ended(c->dispatch) : c->members[0].shard.ended;
+}
+
+const char *crew_broken(const struct crew *c)
+{
+	if (c->dispatch != NULL)
+		return dispatch_error(c->dispatch) ? c->config.capture->error(c->source) : NULL;
+	for (uint32_t i = 0; i < c->count; i++) {
+		const struct shard *shard = &c->members[i].shard;
+		if (shard->error)
+			return shard->ops->error(shard->capture);
+	}
+	return NULL;
+}
+
+void crew_memory(const struct crew *c, struct crew_memory *ret)
+{
+	*ret = (struct crew_memory){.rings = (size_t)c->count * RING_BYTES};
+	for (uint32_t i = 0; i < c->count; i++) {
+		ret->flows += flow_table_bytes(c->members[i].shard.flows);
+		ret->classify += classify_bytes(c->members[i].shard.classify);
+	}
+}
+
+uint32_t crew_flows(const struct crew *c)
+{
+	uint32_t flows = 0;
+
+	for (uint32_t i = 0; i < c->count; i++)
+		flows += atomic_load_explicit(&c->members[i].shard.flows_now, memory_order_relaxed);
+	return flows;
+}
+
+void crew_counters(const struct crew *c, uint64_t sum[COUNTER_COUNT])
+{
+	counters_sum(&c->counters, sum);
+	for (uint32_t i = 0; i < c->count; i++)
+		counters_sum(&c->members[i].counters, sum);
+}
+
+uint32_t crew_sources(const struct crew *c)
+{
+	return c->dispatch != NULL ? 1 : c->count;
+}
+
+void crew_source(const struct crew *c, uint32_t i, struct capture_stats *ret_stats,
+	uint64_t *ret_packets, uint64_t *ret_bytes)
+{
+	const struct member *m = &c->members[i];
+	uint64_t counters[COUNTER_COUNT] = {0};
+
+	counters_sum(c->dispatch != NULL ? &c->counters : &m->counters, counters);
+	*ret_packets = counters[COUNTER_packets];
+	*ret_bytes = counters[COUNTER_bytes];
+	if (c->dispatch != NULL)
+		c->config.capture->stats(c->source, ret_stats);
+	else if (worker_runs(&m->worker))
+		worker_stats(&m->worker, ret_stats);
+	else
+		m->shard.ops->stats(m->shard.capture, ret_stats);
+}

@@ -1,0 +1,65 @@
+// The crew: all shards of a run with their sources, turned by main alone where there is one, each
+// by a thread of its own where there are several.
+//
+// Several shards of a live source each have a queue of it; of a file, a dispatching reader feeds
+// them, which main turns. Main's thread calls everything here, and opens every shard: libraries of
+// classifiers have state of the process, which one thread must set up.
+#pragma once
+
+#include "core/shard/shard.h"
+
+#include "core/settings/settings.h"
+
+struct crew;
+
+enum { CREW_ERROR_SIZE = CAPTURE_ERROR_SIZE };
+
+struct crew_config {
+	const struct settings *settings; // all borrowed
+	const struct capture_ops *capture;
+	const struct classifier_ops *const *classifiers;
+	const struct excluded *excluded;
+	bool live;
+};
+
+// Opens sources and makes shards; no thread yet. Returns 0, or -errno with *ret untouched and in
+// `error` one sentence for the operator.
+int crew_new(struct crew **ret, const struct crew_config *config, char error[CREW_ERROR_SIZE]);
+void crew_free(struct crew *crew); // accepts NULL; ends and joins threads
+
+// Lets packets come and, for several shards, starts their threads: after privileges were dropped.
+// Returns 0, or -errno and a sentence in `error`.
+int crew_start(struct crew *crew, char error[CREW_ERROR_SIZE]);
+
+// One turn of whatever is main's: the only shard, the reader, or a look at the threads. Returns the
+// count of packets it moved, or -ENODATA when every shard has said its last. A shard whose source
+// breaks ends the others.
+int crew_turn(struct crew *crew);
+void crew_stop(struct crew *crew); // ends the sources: the next turns flush
+
+// Where the ledger hears the shards; `*ret_count` of them.
+struct event_ring **crew_rings(struct crew *crew, uint32_t *ret_count);
+const struct taxonomy *crew_taxonomy(const struct crew *crew);
+
+// Whether a file's end has been read, or where it broke: nothing of it is left.
+bool crew_read_whole(const struct crew *crew);
+
+// What the source says it broke of, or NULL.
+const char *crew_broken(const struct crew *crew);
+
+struct crew_memory {
+	size_t flows, classify, rings;
+};
+void crew_memory(const struct crew *crew, struct crew_memory *ret);
+
+// Flows at this time.
+uint32_t crew_flows(const struct crew *crew);
+
+// Adds what all shards and the reader have counted to `sum`.
+void crew_counters(const struct crew *crew, uint64_t sum[COUNTER_COUNT]);
+
+// How many sources there are, and what source `i` has lost, and what came of it (packets and
+// octets). A tenth of a second old at the most while threads run.
+uint32_t crew_sources(const struct crew *crew);
+void crew_source(const struct crew *crew, uint32_t i, struct capture_stats *ret_stats,
+	uint64_t *ret_packets, uint64_t *ret_bytes);

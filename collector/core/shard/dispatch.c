@@ -1,0 +1,318 @@
+// Dispatch: the reader's side, then the shards' ends.
+#include "core/shard/dispatch.h"
+
+#include "core/base/memory.h"
+#include "core/base/ring.h"
+#include "core/flow/flow_key.h"
+#include "core/packet/decode.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum {
+	BLOCKS = 16, // of each shard; a power of two
+	FRAME_MAX = 262144, // no source has larger ones
+	BLOCK_SIZE = FRAME_MAX, // octets of frames: more than a batch of Ethernet's
+	// The reader's batches, for each shard, after which blocks go out though they are not full:
+	// what stands in one holds its shard's clock back.
+	BATCHES_HELD = 8,
+};
+
+struct block {
+	uint32_t count;
+	uint32_t used; // octets of frames
+	uint8_t *frames; // BLOCK_SIZE
+	struct packet packets[PACKET_BATCH_MAX];
+	struct packet_extra extra[PACKET_BATCH_MAX];
+};
+
+// A shard's end.
+struct capture {
+	struct ring full; // reader: puts, shard: takes
+	struct ring empty; // shard: puts, reader: takes
+	struct block *filling; // reader
+	_Alignas(CACHE_LINE) struct block *taken; // shard, until it releases it
+	uint64_t last_ns; // shard: its clock so far
+	_Alignas(CACHE_LINE) _Atomic uint64_t clock_ns; // reader: wo, shard: ro
+	_Atomic bool ended; // reader: wo, shard: ro
+};
+
+struct dispatch {
+	struct dispatch_config config;
+	struct packet_batch batch; // the source's
+	uint32_t next; // of it, to be handed over
+	uint32_t batches; // since all blocks went out
+	uint64_t now_ns; // time of what was handed over last
+	bool stopped, ended;
+	int error;
+	struct block *blocks;
+	uint8_t *frames;
+	struct capture ends[];
+};
+
+static size_t frames_bytes(const struct dispatch *d)
+{
+	return (size_t)d->config.shard_count * BLOCKS * BLOCK_SIZE;
+}
+
+static size_t blocks_bytes(const struct dispatch *d)
+{
+	return (size_t)d->config.shard_count * BLOCKS * sizeof(struct block);
+}
+
+static int end_init(struct dispatch *d, uint32_t shard)
+{
+	struct capture *end = &d->ends[shard];
+
+	int err = ring_init(&end->full, BLOCKS);
+	if (!err)
+		err = ring_init(&end->empty, BLOCKS);
+	for (size_t i = 0; !err && i < BLOCKS; i++) {
+		size_t at = (size_t)shard * BLOCKS + i;
+		d->blocks[at].frames = d->frames + at * BLOCK_SIZE;
+		ring_put(&end->empty, &d->blocks[at]);
+	}
+	return err;
+}
+
+int dispatch_new(struct dispatch **ret, const struct dispatch_config *config)
+{
+	size_t size = sizeof(struct dispatch) + config->shard_count * sizeof(struct capture);
+	struct dispatch *d = aligned_alloc(CACHE_LINE, size);
+
+	if (d == NULL)
+		return -ENOMEM;
+	memset(d, 0, size);
+	d->config = *config;
+	d->blocks = memory_reserve(blocks_bytes(d));
+	d->frames = memory_reserve(frames_bytes(d));
+	int err = d->blocks == NULL || d->frames == NULL ? -ENOMEM : 0;
+	for (uint32_t i = 0; !err && i < config->shard_count; i++)
+		err = end_init(d, i);
+	if (err) {
+		dispatch_free(d);
+		return err;
+	}
+	*ret = d;
+	return 0;
+}
+static_assert(
+	sizeof(struct dispatch) % CACHE_LINE == 0 && sizeof(struct capture) % CACHE_LINE == 0);
+
+void dispatch_free(struct dispatch *d)
+{
+	if (d == NULL)
+		return;
+	for (uint32_t i = 0; i < d->config.shard_count; i++) {
+		ring_fini(&d->ends[i].full);
+		ring_fini(&d->ends[i].empty);
+	}
+	memory_release(d->blocks, blocks_bytes(d));
+	memory_release(d->frames, frames_bytes(d));
+	free(d);
+}
+
+struct capture *dispatch_end(struct dispatch *d, uint32_t shard)
+{
+	return &d->ends[shard];
+}
+
+// ---- the reader
+
+// Both directions of a flow meet on one shard, as they do in one flow. What is of no flow (ARP,
+// neighbour discovery) goes to the first.
+static struct capture *end_of(struct dispatch *d, const struct packet *p)
+{
+	const struct packet_extra *extra = &d->batch.extra[p - d->batch.packets];
+	struct flow_key key;
+
+	if (p->fate != PACKET_FLOW)
+		return &d->ends[0];
+	flow_key_of(&key, p, extra, d->config.vlan_in_key, d->config.iface_group[p->iface]);
+	uint64_t hash = flow_key_hash(&d->config.key, &key) >> 32;
+	return &d->ends[hash * d->config.shard_count >> 32];
+}
+
+static void hand_over(struct capture *end)
+{
+	if (end->filling != NULL)
+		REQUIRE(ring_put(&end->full, end->filling)); // it has a slot for each block
+	end->filling = NULL;
+}
+
+// Of every shard: all blocks go out, and then its clock is the reader's.
+static void hand_all_over(struct dispatch *d)
+{
+	for (uint32_t i = 0; i < d->config.shard_count; i++) {
+		hand_over(&d->ends[i]);
+		atomic_store_explicit(&d->ends[i].clock_ns, d->now_ns, memory_order_release);
+	}
+	d->batches = 0;
+}
+
+// A shard for which nothing is kept back knows what time it is.
+static void tell_time(struct dispatch *d)
+{
+	for (uint32_t i = 0; i < d->config.shard_count; i++)
+		if (d->ends[i].filling == NULL)
+			atomic_store_explicit(
+				&d->ends[i].clock_ns, d->now_ns, memory_order_release);
+}
+
+static void copy_packet(
+	struct block *block, const struct packet *p, const struct packet_extra *extra)
+{
+	uint8_t *frame = block->frames + block->used;
+
+	memcpy(frame, p->data, p->cap_len);
+	block->used += (p->cap_len + CACHE_LINE - 1) & ~(uint32_t)(CACHE_LINE - 1);
+	block->packets[block->count] = *p;
+	block->packets[block->count].data = frame;
+	block->extra[block->count] = *extra;
+	block->count++;
+}
+
+// False when its shard has no room.
+static bool hand_packet(struct dispatch *d, uint32_t i)
+{
+	const struct packet *p = &d->batch.packets[i];
+
+	if (p->fate == PACKET_DROPPED || p->fate == PACKET_CONSUMED)
+		return true; // decode has counted it
+	struct capture *end = end_of(d, p);
+	if (end->filling != NULL && p->cap_len > BLOCK_SIZE - end->filling->used)
+		hand_over(end);
+	if (end->filling == NULL) {
+		end->filling = ring_take(&end->empty);
+		if (end->filling == NULL)
+			return false;
+		end->filling->count = end->filling->used = 0;
+	}
+	copy_packet(end->filling, p, &d->batch.extra[i]);
+	if (end->filling->count == PACKET_BATCH_MAX)
+		hand_over(end);
+	return true;
+}
+
+// Hands over what was read, as far as there is room. Returns the count.
+static int hand_batch(struct dispatch *d)
+{
+	uint32_t from = d->next, count = d->batch.count;
+
+	for (; d->next < count && hand_packet(d, d->next); d->next++)
+		d->now_ns = d->batch.packets[d->next].time_ns;
+	int handed = (int)(d->next - from);
+	if (d->next < count) {
+		// Everybody else goes on meanwhile, or the ledger might wait for whom we keep
+		// short.
+		hand_all_over(d);
+		return handed;
+	}
+	d->config.ops->release(d->config.source, &d->batch);
+	d->batch.count = d->next = 0;
+	if (++d->batches >= BATCHES_HELD * d->config.shard_count)
+		hand_all_over(d);
+	else
+		tell_time(d);
+	return handed;
+}
+
+static int end_source(struct dispatch *d)
+{
+	hand_all_over(d);
+	for (uint32_t i = 0; i < d->config.shard_count; i++)
+		atomic_store_explicit(&d->ends[i].ended, true, memory_order_release);
+	d->ended = true;
+	return -ENODATA;
+}
+
+int dispatch_step(struct dispatch *d)
+{
+	if (d->ended)
+		return -ENODATA;
+	if (d->next < d->batch.count)
+		return hand_batch(d);
+	if (d->stopped)
+		return end_source(d);
+	int count = d->config.ops->receive(d->config.source, &d->batch);
+	if (count > 0) {
+		decode_batch(&d->batch, d->config.counters);
+		return hand_batch(d);
+	}
+	d->now_ns = MAX(d->now_ns, d->batch.now_ns);
+	d->batch.count = 0;
+	if (count == 0) {
+		hand_all_over(d);
+		return 0;
+	}
+	d->error = count == -ENODATA ? 0 : count;
+	return end_source(d);
+}
+
+void dispatch_stop(struct dispatch *d)
+{
+	d->stopped = true;
+}
+
+bool dispatch_ended(const struct dispatch *d)
+{
+	return d->ended;
+}
+
+int dispatch_error(const struct dispatch *d)
+{
+	return d->error;
+}
+
+// ---- a shard's end
+
+static int end_receive(struct capture *end, struct packet_batch *batch)
+{
+	// The clock first: whoever sees it sees all blocks that are earlier. So with the end.
+	uint64_t clock_ns = atomic_load_explicit(&end->clock_ns, memory_order_acquire);
+	bool ended = atomic_load_explicit(&end->ended, memory_order_acquire);
+	struct block *block = ring_take(&end->full);
+
+	batch->count = 0;
+	if (block == NULL) {
+		end->last_ns = MAX(end->last_ns, clock_ns);
+		batch->now_ns = end->last_ns;
+		return ended ? -ENODATA : 0;
+	}
+	end->taken = block;
+	memcpy(batch->packets, block->packets, block->count * sizeof(*block->packets));
+	memcpy(batch->extra, block->extra, block->count * sizeof(*block->extra));
+	batch->count = block->count;
+	end->last_ns = block->packets[block->count - 1].time_ns;
+	batch->now_ns = end->last_ns;
+	return (int)batch->count;
+}
+
+static void end_release(struct capture *end, struct packet_batch *batch)
+{
+	REQUIRE(ring_put(&end->empty, end->taken));
+	end->taken = NULL;
+	batch->count = 0;
+}
+
+static void end_stats(struct capture *, struct capture_stats *ret)
+{
+	*ret = (struct capture_stats){0}; // the reader's source has them
+}
+
+static const char *end_error(struct capture *)
+{
+	return "";
+}
+
+static void end_close(struct capture *) {}
+
+const struct capture_ops dispatch_capture_ops = {
+	.name = "dispatch",
+	.decoded = true,
+	.receive = end_receive,
+	.release = end_release,
+	.stats = end_stats,
+	.error = end_error,
+	.close = end_close,
+};

@@ -1,0 +1,120 @@
+// A worker: the thread that turns one shard of several.
+#include "core/shard/worker.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+
+#define STATS_NS (100 * NS_PER_MS)
+#define NAP_MIN_NS (50 * NS_PER_US)
+#define NAP_MAX_NS (2 * NS_PER_MS)
+
+void worker_nap(uint32_t *idle)
+{
+	uint64_t ns = NAP_MAX_NS;
+
+	if (*idle < 6)
+		ns = MIN(NAP_MIN_NS << (*idle)++, NAP_MAX_NS);
+	nanosleep(&(struct timespec){.tv_nsec = (long)ns}, NULL);
+}
+
+static void publish_stats(struct worker *w)
+{
+	struct capture_stats stats;
+
+	w->shard->ops->stats(w->shard->capture, &stats);
+	atomic_store_explicit(&w->dropped_kernel, stats.dropped_kernel, memory_order_relaxed);
+	atomic_store_explicit(&w->dropped_nic, stats.dropped_nic, memory_order_relaxed);
+	atomic_store_explicit(&w->clock_step_ns, stats.clock_step_ns, memory_order_relaxed);
+}
+
+static void *worker_main(void *arg)
+{
+	struct worker *w = arg;
+	uint64_t told_ns = 0;
+	uint32_t idle = 0;
+	int count;
+
+	do {
+		if (atomic_load_explicit(&w->stop, memory_order_relaxed))
+			shard_stop(w->shard);
+		count = shard_step(w->shard);
+		if (w->shard->batch.now_ns - told_ns >= STATS_NS) {
+			publish_stats(w);
+			told_ns = w->shard->batch.now_ns;
+		}
+		if (count == 0)
+			worker_nap(&idle);
+		else
+			idle = 0;
+	} while (count != -ENODATA);
+	atomic_store_explicit(&w->done, true, memory_order_release);
+	return NULL;
+}
+
+// The core for a shard, or -1: there are not enough, and the scheduler does better. The first is
+// left to main and export.
+static int core_of(uint32_t number, uint32_t count)
+{
+	cpu_set_t allowed;
+
+	if (sched_getaffinity(0, sizeof(allowed), &allowed) != 0 ||
+		CPU_COUNT(&allowed) <= (int)count)
+		return -1;
+	uint32_t at = 0;
+	for (int core = 0; core < CPU_SETSIZE; core++)
+		if (CPU_ISSET(core, &allowed) && at++ == number + 1)
+			return core;
+	return -1;
+}
+
+int worker_start(struct worker *w, struct shard *shard, uint32_t number, uint32_t count)
+{
+	sigset_t all, before;
+	char name[16];
+
+	w->shard = shard;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	int err = pthread_create(&w->thread, NULL, worker_main, w);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (err)
+		return -err;
+	w->running = true;
+	snprintf(name, sizeof(name), "weir-shard-%u", number);
+	pthread_setname_np(w->thread, name);
+	int core = core_of(number, count);
+	if (core >= 0) {
+		cpu_set_t own;
+		CPU_ZERO(&own);
+		CPU_SET(core, &own);
+		pthread_setaffinity_np(w->thread, sizeof(own), &own);
+	}
+	return 0;
+}
+
+void worker_stop(struct worker *w)
+{
+	atomic_store_explicit(&w->stop, true, memory_order_relaxed);
+}
+
+bool worker_done(const struct worker *w)
+{
+	return atomic_load_explicit(&w->done, memory_order_acquire);
+}
+
+void worker_join(struct worker *w)
+{
+	if (w->running)
+		pthread_join(w->thread, NULL);
+	w->running = false;
+}
+
+void worker_stats(const struct worker *w, struct capture_stats *ret)
+{
+	ret->dropped_kernel = atomic_load_explicit(&w->dropped_kernel, memory_order_relaxed);
+	ret->dropped_nic = atomic_load_explicit(&w->dropped_nic, memory_order_relaxed);
+	ret->clock_step_ns = atomic_load_explicit(&w->clock_step_ns, memory_order_relaxed);
+}

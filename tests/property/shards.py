@@ -1,0 +1,154 @@
+#!/usr/bin/env python3
+"""One shard and four make the same flows, counters, clients and usage of a capture.
+
+    shards.py WEIR                 house.pcap and the golden captures
+    shards.py WEIR --corpus N      N captures of ../shared/corpus, chosen by a fixed seed; 0: all
+    shards.py WEIR FILE...         these
+
+Rows are compared as sets, without their sequence numbers. A verdict may differ where nDPI's own
+caches, which cross flows and of which each shard has one, decided it in either run; those flows are
+listed. Then usage is compared over all applications of a client."""
+
+import argparse
+import collections
+import json
+import os
+import random
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.append(os.path.join(HERE, "../e2e"))
+
+import programs
+
+CORPUS = os.path.join(HERE, "../../../shared/corpus")
+SKIPPED = 77
+SEED, SHARDS = 1, 4
+CAPTURE = (".pcap", ".pcapng", ".cap")
+# What a verdict is made of, in a flow row.
+VERDICT = ("protocol", "application", "category", "confidence", "risk_bits", "risk_score", "dpi")
+# Health that counts, and that does not depend on when somebody looked.
+COUNTED = ("packets", "packets_in_flows", "packets_consumed", "drops", "flows", "clients",
+           "visibility")
+USED = ("bytes_up", "bytes_down", "packets_up", "packets_down", "retransmissions")
+
+
+def own_captures():
+    golden = os.path.join(HERE, "../golden")
+    return [programs.HOUSE] + sorted(os.path.join(golden, name) for name in os.listdir(golden)
+                                     if name.endswith(CAPTURE))
+
+
+def corpus_captures(count):
+    files = sorted(os.path.join(folder, name) for folder, _, names in os.walk(CORPUS)
+                   for name in names if name.endswith(CAPTURE))
+    return files if count == 0 else sorted(random.Random(SEED).sample(files, min(count, len(files))))
+
+
+def key_of(row, without=()):
+    return json.dumps({name: value for name, value in row.items()
+                       if name not in ("sequence", "expires_at", *without)}, sort_keys=True)
+
+
+class Run:
+    def __init__(self, weir, file, shards):
+        done = programs.run(weir, "run", "-r", file, "--profile", "full", "--format", "json", "-o",
+                            "-", "--seed", SEED, "--shards", shards, timeout=120)
+        self.status = done.status
+        self.rows = collections.defaultdict(list)
+        for row in done.rows():
+            self.rows[row["record"]].append(row)
+        self.said = done.said if done.status not in (0, 1, 2) else ""
+
+    def keys(self, record, without=()):
+        return collections.Counter(key_of(row, without) for row in self.rows[record])
+
+    def verdicts(self):
+        """Segment of a flow -> its verdict."""
+        return {(row["flow_id"], row["segment"], row["start"]): {name: row.get(name)
+                                                                for name in VERDICT}
+                for row in self.rows["flow"]}
+
+    def health(self):
+        last = self.rows["health"][-1] if self.rows["health"] else {}
+        return {name: last.get(name) for name in COUNTED}
+
+    def usage(self):
+        """(window, client) -> what was used, over all applications."""
+        used = collections.defaultdict(collections.Counter)
+        for row in self.rows["usage"]:
+            used[row["window_start"], row.get("client_key")].update(
+                {name: row.get(name, 0) for name in USED})
+        return used
+
+
+def cache_decided(verdict, other):
+    """nDPI calls what its STUN cache says its own finding; and whether a flow without payload is
+    looked up at all hangs on whether its cache of peers has any."""
+    return "cache" in (verdict["confidence"], other["confidence"]) or \
+        verdict["protocol"] == other["protocol"] == "STUN" or \
+        {verdict["dpi"], other["dpi"]} == {"none", "given_up"}
+
+
+def differing_verdicts(one, many):
+    """(flows that a cache decided, flows without such an excuse)."""
+    cached, wrong = [], []
+    others = many.verdicts()
+    for flow, verdict in one.verdicts().items():
+        other = others.get(flow, verdict)
+        if other == verdict:
+            continue
+        (cached if cache_decided(verdict, other) else wrong).append(f"flow {flow[0]}: {verdict} with one shard, {other}")
+    return cached, wrong
+
+
+def compare(weir, file):
+    """(flows compared, flows that a cache decided otherwise, what is wrong)."""
+    one, many = Run(weir, file, 1), Run(weir, file, SHARDS)
+    wrong = [run.said for run in (one, many) if run.said]
+    if one.status != many.status:
+        wrong.append(f"status {one.status} with one shard, {many.status} with {SHARDS}")
+    cached, unexcused = differing_verdicts(one, many)
+    wrong += unexcused
+    for record, without in (("flow", VERDICT), ("client", ())):
+        a, b = one.keys(record, without), many.keys(record, without)
+        wrong += [f"only with one shard: {key}" for key in a - b]
+        wrong += [f"only with {SHARDS}: {key}" for key in b - a]
+    if not cached and one.keys("usage") != many.keys("usage"):
+        wrong.append("usage rows differ")
+    if one.usage() != many.usage():
+        wrong.append("sums of usage differ")
+    if one.health() != many.health():
+        wrong.append(f"counters differ: {one.health()} and {many.health()}")
+    return len(one.rows["flow"]), cached, wrong
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("weir")
+    parser.add_argument("files", nargs="*")
+    parser.add_argument("--corpus", type=int)
+    given = parser.parse_args()
+    if given.corpus is not None and not os.path.isdir(CORPUS):
+        print("SKIPPED: there is no ../shared/corpus")
+        return SKIPPED
+    files = given.files or (own_captures() if given.corpus is None
+                            else corpus_captures(given.corpus))
+    flows = bad = 0
+    by_cache = []
+    for file in files:
+        count, cached, wrong = compare(given.weir, file)
+        flows += count
+        bad += bool(wrong)
+        by_cache += [f"{file}: {line}" for line in cached]
+        for line in wrong[:6]:
+            print(f"WRONG {file}: {line[:1000]}")
+    for line in by_cache:
+        print(f"by nDPI's caches: {line}")
+    print(f"{len(files)} captures, {flows} flow rows: {bad} captures differ, {len(by_cache)} "
+          f"verdicts by nDPI's caches do")
+    return 1 if bad or not flows else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
