@@ -619,6 +619,15 @@ class Live(Scratch):
                 names.add(file.read().strip())
         return names
 
+    def test_two_shards_end_with_more_flows_than_the_ledger_orders(self):
+        """Live shards end one after the other, and none waits for the clock of one that has."""
+        frames = [f.ethernet(NEAR, FAR, 0x0800, f.ipv4("192.168.1.10", "198.51.100.7", f.UDP, f.udp(
+            "192.168.1.10", 1 + i, "198.51.100.7", 9999, b""))) for i in range(60000)]
+        process = self.start("--exporter", "null", "--shards", "2")
+        wait_until("both shards", 20, lambda: "weir-shard-1" in self.threads(process))
+        self.net.send(frames)
+        self.assertEqual(self.stop(process, signal.SIGTERM).status, 0)
+
     def test_two_shards_when_the_interface_goes_away(self):
         process = self.start(*FULL, "--shards", "2")
         wait_until("both shards", 20, lambda: "weir-shard-1" in self.threads(process))

@@ -94,6 +94,16 @@ void event_ring_publish(struct event_ring *ring, uint64_t clock_ns)
 	atomic_store_explicit(&ring->clock_ns, clock_ns, memory_order_release);
 }
 
+void event_ring_end(struct event_ring *ring)
+{
+	atomic_store_explicit(&ring->ended, true, memory_order_release);
+}
+
+bool event_ring_ended(const struct event_ring *ring)
+{
+	return atomic_load_explicit(&ring->ended, memory_order_acquire);
+}
+
 const struct event *event_ring_peek(struct event_ring *ring)
 {
 	if (ring->read == atomic_load_explicit(&ring->head, memory_order_acquire))

@@ -17,6 +17,7 @@ struct event_ring {
 	uint64_t written; // producer: reserved and filled so far
 	_Alignas(CACHE_LINE) _Atomic uint64_t head; // producer: wo, consumer: ro
 	_Atomic uint64_t clock_ns; // producer: wo, consumer: ro
+	_Atomic bool ended; // producer: wo, consumer: ro
 	_Alignas(CACHE_LINE) _Atomic uint64_t tail; // consumer: wo, producer: ro
 	uint64_t read; // consumer
 	struct counters *counters; // the producer's
@@ -37,7 +38,11 @@ uint32_t event_ring_room(const struct event_ring *ring);
 // Producer: makes events visible; `clock_ns`: none earlier follows.
 void event_ring_publish(struct event_ring *ring, uint64_t clock_ns);
 
+// Producer, after its last publish: nothing follows, and nobody need wait for its clock.
+void event_ring_end(struct event_ring *ring);
+
 // Consumer: the next event, or NULL; valid until popped.
 const struct event *event_ring_peek(struct event_ring *ring);
 void event_ring_pop(struct event_ring *ring);
 uint64_t event_ring_clock(const struct event_ring *ring);
+bool event_ring_ended(const struct event_ring *ring); // all its events are there

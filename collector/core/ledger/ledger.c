@@ -299,13 +299,29 @@ static uint32_t take_events(struct ledger *l, uint64_t clock_ns)
 	return taken;
 }
 
+// The slowest clock of those shards that go on; of all when none does. Live shards do not end at
+// one time: who has ended holds back nobody.
+static uint64_t slowest_clock(const struct ledger *l)
+{
+	uint64_t running_ns = UINT64_MAX, all_ns = UINT64_MAX;
+	bool running = false;
+
+	for (uint32_t i = 0; i < l->config.ring_count; i++) {
+		const struct event_ring *ring = l->config.rings[i];
+		bool ended = event_ring_ended(ring);
+		uint64_t clock_ns = event_ring_clock(ring);
+		all_ns = MIN(all_ns, clock_ns);
+		if (!ended)
+			running_ns = MIN(running_ns, clock_ns);
+		running = running || !ended;
+	}
+	return running ? running_ns : all_ns;
+}
+
 uint32_t ledger_step(struct ledger *l)
 {
-	uint64_t clock_ns = UINT64_MAX;
-
 	// Clocks first: whoever sees a clock sees all events that it promises.
-	for (uint32_t i = 0; i < l->config.ring_count; i++)
-		clock_ns = MIN(clock_ns, event_ring_clock(l->config.rings[i]));
+	uint64_t clock_ns = slowest_clock(l);
 	uint32_t taken = take_events(l, clock_ns);
 	const struct event *event;
 	while ((event = reorder_first(&l->reorder)) != NULL && event->time_ns < clock_ns)

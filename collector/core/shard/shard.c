@@ -43,6 +43,8 @@ static int flush(struct shard *s)
 	event_ring_publish(s->events,
 		s->flushed ? s->batch.now_ns : flow_table_clock(s->flows, s->batch.now_ns));
 	publish_counts(s);
+	if (s->flushed)
+		event_ring_end(s->events);
 	return s->flushed ? -ENODATA : 0;
 }
 
