@@ -198,6 +198,18 @@ class Reading(Scratch):
         self.assertEqual(done.returncode, 2, done.stderr)
         self.assertIn(b"--format json", done.stderr)
 
+    def test_progress_on_a_terminal(self):
+        """However short the run is, the terminal is told; a pipe is not."""
+        terminal, end = pty.openpty()
+        with open(end, "wb") as err:
+            done = subprocess.run([WEIR, "run", "-r", HOUSE, "--exporter", "null"], stderr=err,
+                                  stdout=subprocess.PIPE, timeout=60, cwd=self.dir, check=False)
+        said = os.read(terminal, 4096).decode()
+        os.close(terminal)
+        self.assertEqual(done.returncode, 0, said)
+        self.assertRegex(said, r"\d+\.\d s +\d+\.\d\d M packets .*111 flows +4\.8 MB")
+        self.assertNotIn("M packets", self.weir("run", "-r", HOUSE, "--exporter", "null").said)
+
     def test_refused_sources(self):
         self.refused(self.weir("run", "-r", self.path("no.pcap"), *FULL), "no.pcap", "No such file")
         self.refused(self.weir("run", "-r", self.path("text.pcap", "no capture\n" * 9), *FULL),

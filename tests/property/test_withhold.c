@@ -99,8 +99,7 @@ static void add_ip_secret(const uint8_t *ip, bool ip6, bool allowed)
 }
 
 struct words {
-	char server_name[128], question[128], agent[64], ja3[64], ja4[64], name[64], class[64],
-		options[64];
+	char server_name[128], question[128], agent[64], name[64], class[64], options[64];
 	uint8_t ip[2][16], mac[2][6], key[2][16];
 };
 
@@ -124,8 +123,6 @@ static void make_random(struct words *w, bool ip6)
 	random_word(word, "asked");
 	snprintf(w->question, sizeof(w->question), "%s.local", word);
 	random_word(w->agent, "agent");
-	random_word(w->ja3, "ja3");
-	random_word(w->ja4, "ja4");
 	random_word(w->name, "Alices");
 	random_word(w->class, "class");
 	random_word(w->options, "55");
@@ -147,8 +144,6 @@ static void fill(struct sample *r, const struct words *w, bool ip6)
 	r->flow.server_name = (const uint8_t *)w->server_name;
 	r->flow.server_name_len = (uint16_t)strlen(w->server_name);
 	fill_finding(&r->findings, FINDING_USER_AGENT, w->agent);
-	fill_finding(&r->findings, FINDING_JA3, w->ja3);
-	fill_finding(&r->findings, FINDING_JA4, w->ja4);
 	r->findings.dns[0].name = (const uint8_t *)w->question;
 	r->findings.dns[0].name_len = (uint16_t)strlen(w->question);
 	r->findings.dns_count = 1;
@@ -189,8 +184,6 @@ static void list_secrets(const struct sample *r, const struct words *w, bool ip6
 	add_mac_secret(w->mac[1], lan && kept(p, RECORD_FLOW, FLOW_server_mac, true));
 	add_text_secret(w->question, kept(p, RECORD_FLOW, FLOW_dns__name, false));
 	add_text_secret(w->agent, kept(p, RECORD_FLOW, FLOW_user_agent, false));
-	add_text_secret(w->ja3, kept(p, RECORD_FLOW, FLOW_ja3, false));
-	add_text_secret(w->ja4, kept(p, RECORD_FLOW, FLOW_ja4, false));
 	add_text_secret(w->name, kept(p, RECORD_CLIENT, CLIENT_names__name, false));
 	add_text_secret(w->class, kept(p, RECORD_CLIENT, CLIENT_dhcp_vendor_class, false));
 	add_text_secret(w->options, kept(p, RECORD_CLIENT, CLIENT_dhcp_options, false));
@@ -230,7 +223,7 @@ static const char *random_rule(unsigned which)
 		"server_name=pseudonym", "dns=drop", "dns.name=keep", "client_key=drop",
 		"client_key=pseudonym", "names.name=pseudonym", "mac=truncate: 24", "mac=keep",
 		"client_ip.local=truncate: 16/32", "server_ip=keep", "server_ip=truncate: 8/16",
-		"user_agent=pseudonym", "flow.ja4=keep", "flow.server_key=drop", "addresses=drop"};
+		"user_agent=pseudonym", "flow.alpn=keep", "flow.server_key=drop", "addresses=drop"};
 
 	return rules[which % ARRAY_COUNT(rules)];
 }

@@ -103,13 +103,10 @@ static void fill_flow(struct sample *r)
 	};
 	put_finding(&r->findings, FINDING_TLS_VERSION, "1.3");
 	put_finding(&r->findings, FINDING_ALPN, "h2,http/1.1");
-	put_finding(&r->findings, FINDING_JA3, "0badc0de0badc0de0badc0de0badc0de");
-	put_finding(&r->findings, FINDING_JA4, "t13d1516h2_8daaf6152771_e5627efa2ab1");
 	put_finding(&r->findings, FINDING_USER_AGENT, "Browser/7 (Alices-Phone)");
 	put_finding(&r->findings, FINDING_HTTP_METHOD, "GET");
 	r->findings.number[FINDING_HTTP_STATUS] = 204;
 	r->findings.number[FINDING_ECH] = ECH_GREASE;
-	r->findings.number[FINDING_QUIC_VERSION] = 1;
 	r->findings.dns[0] = (struct dns_finding){
 		.latency_us = 1500,
 		.type = 28,

@@ -84,7 +84,7 @@ static void test_nothing(void **)
 	uint32_t head = POOL_NONE;
 
 	assert_int_equal(findings_size(&pool, head), 0);
-	assert_false(findings_have(&pool, head, FINDING_ALPN));
+	assert_false(findings_have(&pool, head, FINDING_HTTP_METHOD));
 	read_back(&view, head);
 	assert_null(view.text[FINDING_SERVER_NAME]);
 	assert_int_equal(view.dns_count, 0);
@@ -109,7 +109,7 @@ static void test_comes_back(void **)
 	findings_append(&pool, &head, FINDING_HTTP_STATUS, 0, &status, sizeof(status));
 	say(&head, FINDING_SERVER_NAME, NAME_SNI, "example.org");
 	assert_true(findings_have(&pool, head, FINDING_USER_AGENT));
-	assert_false(findings_have(&pool, head, FINDING_JA4));
+	assert_false(findings_have(&pool, head, FINDING_HTTP_METHOD));
 	read_back(&view, head);
 	check_text(&view, FINDING_ALPN, "h2,http/1.1");
 	check_text(&view, FINDING_SERVER_NAME, "example.org");

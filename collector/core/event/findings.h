@@ -18,13 +18,10 @@ enum finding {
 	FINDING_SERVER_NAME, // source: enum name_source
 	FINDING_TLS_VERSION, // text "1.3"
 	FINDING_ALPN, // text, comma-joined
-	FINDING_JA3,
-	FINDING_JA4,
 	FINDING_USER_AGENT,
 	FINDING_HTTP_METHOD,
 	FINDING_HTTP_STATUS, // number
 	FINDING_ECH, // number, enum ech
-	FINDING_QUIC_VERSION, // number
 	FINDING_DNS, // struct dns_finding's fixed part, then the name; many
 	FINDING_COUNT,
 };

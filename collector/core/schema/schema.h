@@ -240,10 +240,8 @@ const char *schema_unit_name(enum field_unit unit); // "ns"; "" for none and for
 		"the highest offered", HAS_TEXT(FINDING_TLS_VERSION), FOUND(FINDING_TLS_VERSION)) \
 	F(FLOW, 53, alpn, STRING, NONE, NONE, DROP, KEEP, KEEP, "tls.next_protocol", \
 		"offered, comma-joined", HAS_TEXT(FINDING_ALPN), FOUND(FINDING_ALPN)) \
-	F(FLOW, 54, ja3, STRING, NONE, LINK, DROP, DROP, KEEP, "tls.client.ja3", "", \
-		HAS_TEXT(FINDING_JA3), FOUND(FINDING_JA3)) \
-	F(FLOW, 55, ja4, STRING, NONE, LINK, DROP, DROP, KEEP, "tls.client.ja4", "", \
-		HAS_TEXT(FINDING_JA4), FOUND(FINDING_JA4)) \
+	F(FLOW, 54, ja3, STRING, NONE, LINK, DROP, DROP, KEEP, "tls.client.ja3", "", NO_TEXT) \
+	F(FLOW, 55, ja4, STRING, NONE, LINK, DROP, DROP, KEEP, "tls.client.ja4", "", NO_TEXT) \
 	F(FLOW, 56, user_agent, STRING, NONE, LINK, DROP, DROP, KEEP, "468, user_agent.original", \
 		"first of the flow", HAS_TEXT(FINDING_USER_AGENT), FOUND(FINDING_USER_AGENT)) \
 	F(FLOW, 57, http_method, STRING, NONE, NONE, DROP, KEEP, KEEP, "http.request.method", \
@@ -295,8 +293,7 @@ const char *schema_unit_name(enum field_unit unit); // "ns"; "" for none and for
 		"acknowledged but never seen", IS_TCP, s->gap_bytes[c]) \
 	F(FLOW, 78, gap_bytes_down, COUNT64, OCTETS, NONE, DROP, KEEP, KEEP, "", "", IS_TCP, \
 		s->gap_bytes[!c]) \
-	F(FLOW, 79, quic_version, CODE32, NONE, NONE, DROP, KEEP, KEEP, "", "", \
-		HAS_NUMBER(FINDING_QUIC_VERSION), f->number[FINDING_QUIC_VERSION]) \
+	F(FLOW, 79, quic_version, CODE32, NONE, NONE, DROP, KEEP, KEEP, "", "", NO_DATA) \
 	F(FLOW, 80, quic_rtt_us, COUNT32, US, NONE, DROP, KEEP, KEEP, "", "", NO_DATA) \
 	F(FLOW, 81, rtp_jitter_us, COUNT32, US, NONE, DROP, KEEP, KEEP, "386", "RFC 3550", \
 		NO_DATA) \

@@ -353,10 +353,11 @@ static void progress(struct run *r, uint64_t now_ns)
 	double seconds = (double)(now_ns - r->started_ns) / 1e9;
 
 	sum_counters(r, counters);
-	fprintf(stderr, "\rweir: %.1f s  %.2f M packets (%.2f M/s)  %u flows  %.1f MB ", seconds,
+	fprintf(stderr, "\rweir: %.1f s  %.2f M packets (%.2f M/s)  %llu flows  %.1f MB ", seconds,
 		(double)counters[COUNTER_packets] / 1e6,
 		(double)counters[COUNTER_packets] / 1e6 / (seconds > 0 ? seconds : 1),
-		crew_flows(r->crew), (double)counters[COUNTER_bytes] / 1e6);
+		(unsigned long long)counters[COUNTER_flows_created],
+		(double)counters[COUNTER_bytes] / 1e6);
 	r->progress_ns = now_ns;
 }
 
@@ -419,8 +420,11 @@ static void turn(struct run *r)
 			worker_nap(&idle);
 		housekeeping(r, terminal);
 	} while (count != -ENODATA);
-	if (terminal && r->progress_ns != 0)
-		fprintf(stderr, "\r\033[K");
+	// However short the run was.
+	if (terminal) {
+		progress(r, steady_ns());
+		fputc('\n', stderr);
+	}
 }
 
 // Waits until all that was sealed is out, or the time is up.
