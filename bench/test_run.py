@@ -27,6 +27,7 @@ class Run(unittest.TestCase):
     def test_ratio(self):
         self.assertEqual(run.ratio([400, 420, 410], [100, 102, 101]), "4.06")
         self.assertEqual(run.ratio([100, 102, 101], [400, 420, 410]), "0.25")
+        self.assertEqual(run.ratio([400], [100]), "- (one round)")
         # Either side's spread hides the difference.
         self.assertEqual(run.ratio([110, 111, 112], [100, 140, 101]), "- (spread)")
         self.assertEqual(run.ratio([100, 140, 101], [110, 111, 112]), "- (spread)")
@@ -34,6 +35,7 @@ class Run(unittest.TestCase):
     def test_stage_cost(self):
         # Of pairs of one round: that all rounds are slower together does not matter.
         self.assertEqual(run.stage_cost([100, 200, 300], [150, 250, 351]), "50")
+        self.assertEqual(run.stage_cost([100], [150]), "50?")
         self.assertEqual(run.stage_cost([100, 100, 100], [101, 99, 105]), "within 6")
 
     def test_captures(self):
