@@ -118,6 +118,9 @@ static void forget_oldest(struct bindings *bindings)
 	*link = b->next;
 	unlink_use(bindings, b);
 	pool_give(&bindings->pool, idx);
+	// The next to go has not been touched for as long.
+	if (bindings->oldest != POOL_NONE)
+		__builtin_prefetch(pool_at(&bindings->pool, bindings->oldest));
 }
 
 struct binding *binding_get(

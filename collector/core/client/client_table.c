@@ -168,6 +168,14 @@ void client_table_remove(struct client_table *table, struct client *client)
 	*link = client->next;
 	list_remove(table, client);
 	pool_give(&table->pool, idx);
+	// The next to go has not been touched for as long.
+	uint32_t oldest = list_of(table, client)->oldest;
+	if (oldest == POOL_NONE)
+		return;
+	const uint8_t *next = (const uint8_t *)at(table, oldest);
+	for (size_t line = 0; line < sizeof(struct client); line += CACHE_LINE)
+		__builtin_prefetch(next + line, 1);
+	__builtin_prefetch(&table->details[oldest]);
 }
 
 struct client *client_table_add(struct client_table *table, const struct identity *id)

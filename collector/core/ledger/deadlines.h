@@ -5,9 +5,16 @@
 
 #include "core/client/client_table.h"
 
+// What is compared stands in the heap itself: clients lie far apart.
+struct deadline {
+	uint64_t due_ns;
+	uint64_t serial; // the client's
+	uint32_t client; // index
+};
+
 struct deadlines {
 	struct client_table *clients; // borrowed
-	uint32_t *heap; // clients' indexes
+	struct deadline *heap;
 	uint32_t count, max;
 };
 
@@ -20,6 +27,7 @@ void deadline_set(struct deadlines *deadlines, struct client *client, uint64_t d
 // Whose row is due first, or NULL; of equal times, the client that was made first.
 static inline struct client *deadline_first(const struct deadlines *deadlines)
 {
-	return deadlines->count == 0 ? NULL
-				     : pool_at(&deadlines->clients->pool, deadlines->heap[0]);
+	return deadlines->count == 0
+		? NULL
+		: pool_at(&deadlines->clients->pool, deadlines->heap[0].client);
 }

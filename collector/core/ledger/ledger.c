@@ -155,7 +155,7 @@ size_t ledger_bytes(const struct ledger *l)
 {
 	return sizeof(*l) + reorder_bytes(&l->reorder) + client_table_bytes(&l->clients) +
 		bindings_bytes(&l->bindings) + answers_bytes(&l->answers) + usage_bytes(&l->usage) +
-		l->deadlines.max * sizeof(uint32_t);
+		l->deadlines.max * sizeof(*l->deadlines.heap);
 }
 
 int ledger_add_local(struct ledger *l, const uint8_t *ip, bool ip6, uint8_t prefix_len)

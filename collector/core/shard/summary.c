@@ -1,7 +1,6 @@
 // The summary at the end of a run, made from rows as they left and from counters.
 #include "core/shard/summary.h"
 
-#include "core/base/hash.h"
 #include "core/flow/flow.h"
 #include "core/record/read.h"
 #include "core/schema/schema.h"
@@ -12,7 +11,9 @@
 #include <string.h>
 
 enum {
-	CLIENTS_SLOTS = 1 << 15, // power of two; what comes beyond three quarters is only counted
+	CLIENTS_MAX = 24576, // what comes beyond is only counted
+	CLIENTS_SLOTS = 1 << 16, // power of two
+	SLOT_INDEX = (1 << 15) - 1, // of a slot; above it stands some of the key
 	APPLICATIONS_MAX = 512,
 	TEXT_SIZE = 48,
 	TOP_CLIENTS = 20,
@@ -21,7 +22,6 @@ enum {
 
 struct seen_client {
 	uint8_t key[16];
-	bool used;
 	uint64_t bytes_up, bytes_down, flows;
 	char name[TEXT_SIZE], vendor[TEXT_SIZE], mac[20];
 };
@@ -32,8 +32,8 @@ struct seen_application {
 };
 
 struct summary {
-	struct hash_key hash;
-	struct seen_client *clients;
+	struct seen_client *clients; // CLIENTS_MAX
+	uint32_t *slots; // 1 + index of a client below some of its key, or 0
 	uint32_t client_count;
 	uint64_t clients_more; // rows of clients for which there was no place
 	struct seen_application applications[APPLICATIONS_MAX];
@@ -58,26 +58,34 @@ static void copy_text(char out[TEXT_SIZE], const struct read_value *value)
 	out[len] = '\0';
 }
 
+// Its place, or NULL when there is none. Keys are outputs of a keyed hash, so their own first
+// octets spread them.
 static struct seen_client *client_of(struct summary *s, const struct read_value *key)
 {
+	uint32_t words[2];
+
 	if (key->len != 16)
 		return NULL;
-	for (uint64_t at = hash_bytes(&s->hash, key->bytes, 16);; at++) {
-		struct seen_client *client = &s->clients[at & (CLIENTS_SLOTS - 1)];
-		if (client->used && memcmp(client->key, key->bytes, 16) == 0)
+	memcpy(words, key->bytes, sizeof(words));
+	uint32_t at = words[0], tag = words[1] & ~(uint32_t)SLOT_INDEX;
+	uint32_t *slot = &s->slots[at & (CLIENTS_SLOTS - 1)];
+	while (*slot != 0) {
+		struct seen_client *client = &s->clients[(*slot & SLOT_INDEX) - 1];
+		if ((*slot & ~(uint32_t)SLOT_INDEX) == tag &&
+			memcmp(client->key, key->bytes, 16) == 0)
 			return client;
-		if (client->used)
-			continue;
-		if (s->client_count >= CLIENTS_SLOTS / 4 * 3) {
-			s->clients_more++;
-			return NULL;
-		}
-		s->client_count++;
-		client->used = true;
-		memcpy(client->key, key->bytes, 16);
-		return client;
+		slot = &s->slots[++at & (CLIENTS_SLOTS - 1)];
 	}
+	if (s->client_count == CLIENTS_MAX) {
+		s->clients_more++;
+		return NULL;
+	}
+	struct seen_client *client = &s->clients[s->client_count++];
+	*slot = tag | s->client_count;
+	memcpy(client->key, key->bytes, 16);
+	return client;
 }
+static_assert((int)CLIENTS_MAX <= (int)SLOT_INDEX && (int)CLIENTS_MAX < (int)CLIENTS_SLOTS);
 
 static void take_name(
 	struct seen_client *client, const struct read_row *row, const struct read_value *entry)
@@ -99,8 +107,9 @@ static void take_client(struct summary *s, struct read_row row)
 		// The key has the lowest number: it comes first, and again with each later row.
 		if (value.index == CLIENT_client_key) {
 			client = client_of(s, &value);
-			if (client != NULL)
-				client->name[0] = '\0';
+			if (client == NULL)
+				return;
+			client->name[0] = '\0';
 		}
 		if (client == NULL)
 			continue;
@@ -175,12 +184,12 @@ int summary_new(struct summary **ret, struct record *record)
 
 	if (s == NULL)
 		return -ENOMEM;
-	s->clients = calloc(CLIENTS_SLOTS, sizeof(*s->clients));
-	if (s->clients == NULL) {
+	s->clients = calloc(CLIENTS_MAX, sizeof(*s->clients));
+	s->slots = calloc(CLIENTS_SLOTS, sizeof(*s->slots));
+	if (s->clients == NULL || s->slots == NULL) {
 		summary_free(s);
 		return -ENOMEM;
 	}
-	s->hash = hash_key_new(0, 0);
 	record_listen(record, take, s);
 	*ret = s;
 	return 0;
@@ -191,6 +200,7 @@ void summary_free(struct summary *s)
 	if (s == NULL)
 		return;
 	free(s->clients);
+	free(s->slots);
 	free(s);
 }
 
@@ -246,16 +256,14 @@ static void print_client(const struct seen_client *client, FILE *out)
 static void print_clients(const struct summary *s, FILE *out)
 {
 	struct seen_client *sorted = calloc(s->client_count + 1, sizeof(*sorted));
-	uint32_t count = 0;
+	uint32_t count = s->client_count;
 
-	if (s->client_count == 0 || sorted == NULL) {
+	if (count == 0 || sorted == NULL) {
 		fprintf(out, "clients: none that may be told apart\n");
 		free(sorted);
 		return;
 	}
-	for (uint32_t i = 0; i < CLIENTS_SLOTS; i++)
-		if (s->clients[i].used)
-			sorted[count++] = s->clients[i];
+	memcpy(sorted, s->clients, count * sizeof(*sorted));
 	qsort(sorted, count, sizeof(*sorted), by_use);
 	fprintf(out, "clients: %u\n", count);
 	for (uint32_t i = 0; i < count && i < TOP_CLIENTS; i++)
