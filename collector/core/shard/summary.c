@@ -265,7 +265,7 @@ static void print_clients(const struct summary *s, FILE *out)
 	}
 	memcpy(sorted, s->clients, count * sizeof(*sorted));
 	qsort(sorted, count, sizeof(*sorted), by_use);
-	fprintf(out, "clients: %u\n", count);
+	fprintf(out, "clients: %s%u\n", s->clients_more > 0 ? "more than " : "", count);
 	for (uint32_t i = 0; i < count && i < TOP_CLIENTS; i++)
 		print_client(&sorted[i], out);
 	if (count > TOP_CLIENTS)
