@@ -500,7 +500,7 @@ class Live(Scratch):
         """Ends it by a signal: its rows, what it said, seconds."""
         began = time.monotonic()
         process.send_signal(number)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=120)
         return programs.Done(process.returncode, out or b"", err or b"",
                              time.monotonic() - began)
 
