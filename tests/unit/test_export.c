@@ -222,18 +222,16 @@ static void test_sleeps(void **state)
 
 	pause_ms(300);
 	unsigned before = idles;
-	double start = seconds();
 	pause_ms(1000);
-	// It looks now and then, not all the time.
-	assert_in_range(idles - before, 1, (uintmax_t)((seconds() - start) * 40));
-	start = seconds();
+	assert_in_range(idles - before, 5, 40);
+	double start = seconds();
 	seal(f, 1);
 	assert_true(export_drain(f->export, NS_PER_S));
-	assert_true(seconds() - start < 20);
+	assert_true(seconds() - start < 0.5);
 	pause_ms(300);
 	start = seconds();
 	assert_true(export_stop(f->export, NS_PER_S));
-	assert_true(seconds() - start < 20);
+	assert_true(seconds() - start < 0.5);
 }
 
 static void test_refused_is_offered_again(void **state)
@@ -257,14 +255,15 @@ static void test_refuses(void **state)
 	seal(f, 10);
 	double start = seconds();
 	assert_false(export_drain(f->export, 200 * NS_PER_MS));
-	double took = seconds() - start;
-	assert_true(took >= 0.2);
-	// Asks the exporter again and again, and does not spin: a thousand times a second at the
-	// most.
-	assert_in_range(polls, 1, (uintmax_t)(took * 1000));
+	assert_true(seconds() - start >= 0.2);
+	// Asks the exporter again and again: a thread that got no CPU is given more time for it ...
+	for (unsigned more = 0; polls < 5 && more < 100; more++)
+		pause_ms(20);
+	// ... and does not spin: 30 times in a fifth of a second, whatever time has passed.
+	assert_in_range(polls, 5, (uintmax_t)((seconds() - start) * 150));
 	start = seconds();
 	assert_false(export_stop(f->export, 200 * NS_PER_MS));
-	assert_true(seconds() - start >= 0.2);
+	assert_true(seconds() - start >= 0.2 && seconds() - start < 1.5);
 	struct export_stats stats = stats_of(f);
 	assert_int_equal(stats.delivered[RECORD_FLOW], 0);
 	assert_int_equal(stats.lost[RECORD_FLOW][LOST_SHUTDOWN], 5 * ROWS);
