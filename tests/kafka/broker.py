@@ -277,8 +277,9 @@ class Broker:
         properties = self.dir / "server.properties"
         properties.write_text("".join(f"{key}={value}\n" for key, value in lines.items()))
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        self.tool("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties),
-                  bootstrap=False)
+        # One word: an id that begins with "-" would be taken for an option.
+        self.tool("kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c",
+                  str(properties), bootstrap=False)
 
     def _start_once(self):
         with open(self.log, "ab") as log:
