@@ -6,7 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SLOTS_MIN = 512 };
+enum {
+	SLOTS_MIN = 512,
+	KEY_GROUPS = 1 << 16,
+};
 
 // The slot that holds `key`, or the empty one where it belongs.
 static uint32_t *key_set_slot(struct key_set *set, const uint8_t key[KEY_SET_KEY_SIZE])
@@ -64,15 +67,53 @@ int key_set_add(struct key_set *set, const uint8_t key[KEY_SET_KEY_SIZE], bool *
 	return 0;
 }
 
+static uint32_t key_group(const uint8_t key[KEY_SET_KEY_SIZE])
+{
+	return (uint32_t)key[0] << 8 | key[1];
+}
+
 static int key_compare(const void *a, const void *b)
 {
 	return memcmp(a, b, KEY_SET_KEY_SIZE);
 }
 
-void key_set_sort(struct key_set *set)
+// Where each key goes by its first two octets: after the call end[g] is where group g ends. Keys
+// are spread evenly, so that a group of a full segment holds one or two.
+static void distribute(
+	const struct key_set *set, uint8_t (*sorted)[KEY_SET_KEY_SIZE], uint32_t end[KEY_GROUPS])
 {
-	if (set->count > 0)
-		qsort(set->keys, set->count, KEY_SET_KEY_SIZE, key_compare);
+	memset(end, 0, KEY_GROUPS * sizeof(*end));
+	for (uint32_t i = 0; i < set->count; i++)
+		end[key_group(set->keys[i])]++;
+	for (uint32_t g = 0, before = 0; g < KEY_GROUPS; g++) {
+		uint32_t count = end[g];
+		end[g] = before;
+		before += count;
+	}
+	for (uint32_t i = 0; i < set->count; i++)
+		memcpy(sorted[end[key_group(set->keys[i])]++], set->keys[i], KEY_SET_KEY_SIZE);
+}
+
+int key_set_sort(struct key_set *set)
+{
+	if (set->count == 0)
+		return 0;
+	uint8_t(*sorted)[KEY_SET_KEY_SIZE] =
+		malloc((size_t)(set->slot_count / 2) * KEY_SET_KEY_SIZE);
+	uint32_t *end = malloc(KEY_GROUPS * sizeof(*end));
+	if (sorted == NULL || end == NULL) {
+		free(sorted);
+		free(end);
+		return -ENOMEM;
+	}
+	distribute(set, sorted, end);
+	for (uint32_t g = 0, from = 0; g < KEY_GROUPS; from = end[g++])
+		if (end[g] - from > 1)
+			qsort(sorted[from], end[g] - from, KEY_SET_KEY_SIZE, key_compare);
+	free(end);
+	free(set->keys);
+	set->keys = sorted;
+	return 0;
 }
 
 void key_set_clear(struct key_set *set)

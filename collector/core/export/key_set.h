@@ -18,8 +18,8 @@ struct key_set {
 // Returns 0 or -ENOMEM.
 int key_set_add(struct key_set *set, const uint8_t key[KEY_SET_KEY_SIZE], bool *ret_new);
 
-// Sorts the keys; until key_set_clear() nothing can be added.
-void key_set_sort(struct key_set *set);
+// Sorts the keys; until key_set_clear() nothing can be added. Returns 0 or -ENOMEM.
+int key_set_sort(struct key_set *set);
 
 void key_set_clear(struct key_set *set); // keeps the memory
 void key_set_fini(struct key_set *set);

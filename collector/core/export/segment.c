@@ -222,7 +222,9 @@ int segment_writer_finish(struct segment_writer *writer)
 	for (unsigned type = 0; type < RECORD_TYPE_COUNT; type++)
 		head.rows[type] = htole64(writer->rows[type]);
 	memcpy(writer->block, &head, sizeof(head));
-	key_set_sort(&writer->keys);
+	err = key_set_sort(&writer->keys);
+	if (err != 0)
+		return err;
 	if (keys_size > 0)
 		memcpy(writer->block + sizeof(head), writer->keys.keys, keys_size);
 	uint64_t sum = htole64(segment_sum(writer->block, summed));
