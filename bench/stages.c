@@ -110,6 +110,7 @@ static void make_classify(struct bench *b)
 		.dpi_states_max = (uint32_t)s->dpi_states_max,
 		.dpi_memory_bytes = s->dpi_memory,
 		.dpi_packets_max = (uint16_t)s->dpi_packets_max,
+		.dpi_admitted = s->admission == ADMISSION_ON ? (uint32_t)s->admission_rate : 0,
 		.findings_max = (uint32_t)s->findings_max,
 		.dpi = b->level >= LEVEL_NDPI && s->dpi,
 		.classifiers = b->level >= LEVEL_NAMES ? classifiers : no_classifiers,

@@ -177,6 +177,35 @@ class Reading(Scratch):
             "run", "-r", HOUSE, *FULL, "--seed", "1").rows("flow")))
         self.refused(self.weir("run", "-r", HOUSE, *FULL, "--shards", "65"), "shards", "64")
 
+    def test_admission(self):
+        """Past the limit on new DPI work flows are named and counted, and not shown to nDPI."""
+        queries = []
+        for i in range(300):
+            client = f"10.0.{i // 200}.{i % 200 + 1}"
+            query = f.udp(client, 4000, "192.0.2.53", 53, f.dns_query(i, f"n{i}.example"))
+            queries.append((1_700_000_000_000_000_000 + i * 1000, f.ethernet(
+                NEAR, FAR, 0x0800, f.ipv4(client, "192.0.2.53", f.UDP, query))))
+        words = ("run", "-r", self.path("queries.pcap", f.pcap(queries)), *FULL)
+        limit = ("--set", "dpi.admission_rate=100")
+
+        for more in (limit, (*limit, "--set", "dpi.admission=off")):
+            done = self.weir(*words, *more)  # off for files
+            self.assertEqual({row["dpi"] for row in done.rows("flow")}, {"verdict"})
+            self.assertEqual(done.health()["dpi"]["not_admitted"], 0)
+        done = self.weir(*words, *limit, "--set", "dpi.admission=on")
+        admitted = 100 // 4 + 1  # a burst of a quarter of a second
+        refused = [row for row in done.rows("flow") if row["dpi"] == "not_admitted"]
+        self.assertEqual(len(done.rows("flow")), 300)
+        self.assertEqual(len(refused), 300 - admitted)
+        self.assertEqual(done.health()["dpi"]["not_admitted"], 300 - admitted)
+        self.assertEqual(done.health()["dpi"]["verdicts"], admitted)
+        self.assertEqual(unaccounted(done.health()), 0)
+        for row in refused:
+            self.assertEqual(row["protocol"], "Unknown")
+            self.assertNotIn("confidence", row)
+            self.assertEqual(row["packets_up"], 1)
+            self.assertRegex(row["dns"][0]["name"], r"^n\d+\.example$")
+
     def test_no_packet_at_all(self):
         done = self.weir("run", "-r", self.path("empty.pcap", f.pcap([])), *FULL)
         self.assertEqual(done.status, 0, done.said)

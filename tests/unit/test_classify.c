@@ -144,6 +144,7 @@ static struct counters counters;
 static struct event_ring ring;
 static struct classify *classify;
 static struct flow flow;
+static uint64_t now_ns;
 static struct flow *ended;
 static unsigned done;
 static const uint8_t excluded_mac[1][6] = {{2, 0, 0, 0, 0, 9}};
@@ -163,12 +164,13 @@ void flow_table_done(struct flow_table *, struct flow *)
 	done++;
 }
 
-static int start(bool dpi, uint32_t ring_size)
+static int start_limited(bool dpi, uint32_t ring_size, uint32_t admitted)
 {
 	struct classify_settings settings = {
 		.dpi_states_max = STATES,
 		.dpi_memory_bytes = 1 << 20,
 		.dpi_packets_max = 5,
+		.dpi_admitted = admitted,
 		.findings_max = CHUNKS,
 		.dpi = dpi,
 		.excluded = &excluded,
@@ -178,8 +180,14 @@ static int start(bool dpi, uint32_t ring_size)
 	memset(&counters, 0, sizeof(counters));
 	verdicts = names = packets = (struct fake){0};
 	done = 0;
+	now_ns = 1000;
 	assert_int_equal(event_ring_init(&ring, ring_size, &counters), 0);
 	return classify_new(&classify, &settings, &counters);
+}
+
+static int start(bool dpi, uint32_t ring_size)
+{
+	return start_limited(dpi, ring_size, 0);
 }
 
 static int set_up(void **)
@@ -226,7 +234,7 @@ static void show(struct flow *f, uint8_t bits, uint8_t flags, uint16_t payload_l
 		.data = bytes,
 		.cap_len = sizeof(bytes),
 		.wire_len = sizeof(bytes),
-		.time_ns = 1000,
+		.time_ns = now_ns,
 		.flow = f,
 		.payload_len = payload_len,
 		.l4_header_len = 20,
@@ -407,6 +415,83 @@ static void test_no_state_left(void **)
 	finish(&flows[STATES], END_IDLE);
 	assert_int_equal(next_segment()->dpi, DPI_GIVEN_UP);
 	assert_int_equal(verdicts.finished, 0);
+}
+
+// One packet of a new flow, which ends at once; what became of its inspection.
+static enum dpi short_flow(uint16_t port)
+{
+	flow_make(IP_PROTO_UDP, 1000, port);
+	show(&flow, PACKET_NEW_FLOW, 0, 10, 0, 0);
+	finish(&flow, END_IDLE);
+	return (enum dpi)flow.dpi;
+}
+
+static unsigned admitted_of(unsigned flows)
+{
+	unsigned admitted = 0;
+
+	for (unsigned i = 0; i < flows; i++)
+		admitted += short_flow(9) != DPI_NOT_ADMITTED;
+	return admitted;
+}
+
+static void test_admission(void **)
+{
+	enum { RATE = 1000, BURST = RATE / 4 };
+
+	tear_down(NULL);
+	assert_int_equal(start_limited(true, RING_SIZE, RATE), 0);
+	now_ns = 100 * NS_PER_S;
+	assert_int_equal(admitted_of(BURST), BURST);
+	flow_make(IP_PROTO_UDP, 1000, 53);
+	struct flow known = flow;
+	show(&known, PACKET_NEW_FLOW, 0, 10, 0, 0);
+
+	// Past the limit a flow is named by others, and not shown to nDPI.
+	unsigned inspected = verdicts.inspected;
+	assert_int_equal(short_flow(53), DPI_NOT_ADMITTED);
+	assert_int_equal(admitted_of(3 * RATE), 0);
+	assert_int_equal(verdicts.inspected, inspected);
+	assert_int_equal(names.inspected, 2);
+	assert_int_equal(counters.value[COUNTER_dpi_not_admitted], 3 * RATE + 1);
+	assert_int_equal(counters.value[COUNTER_dpi_states], BURST + 1);
+
+	// One that was admitted before stays so.
+	show(&known, 0, 0, 10, 0, 0);
+	assert_int_equal(verdicts.inspected, inspected + 1);
+	finish(&known, END_IDLE);
+
+	now_ns += 20 * NS_PER_MS; // so long 20 more are admitted
+	assert_int_equal(admitted_of(3 * RATE), 20);
+	now_ns += 60 * NS_PER_S; // unused turns are not kept for longer than a burst
+	assert_int_equal(admitted_of(3 * RATE), BURST + 1);
+}
+
+// A segment without data takes no turn, and a flow that was not admitted says so in its row.
+static void test_admission_of_tcp(void **)
+{
+	tear_down(NULL);
+	assert_int_equal(start_limited(true, RING_SIZE, 4), 0);
+	now_ns = 100 * NS_PER_S;
+	for (unsigned i = 0; i < 100; i++) {
+		flow_make(IP_PROTO_TCP, 1000, 80);
+		show(&flow, PACKET_NEW_FLOW, TCP_SYN, 0, 0, 0);
+		finish(&flow, END_IDLE);
+	}
+	assert_int_equal(counters.value[COUNTER_dpi_not_admitted], 0);
+	for (unsigned i = 0; i < 3; i++) {
+		flow_make(IP_PROTO_TCP, 1000, 80);
+		show(&flow, PACKET_NEW_FLOW, TCP_ACK, 10, 0, 0);
+		finish(&flow, END_IDLE);
+	}
+	assert_int_equal(counters.value[COUNTER_dpi_not_admitted], 1);
+	while (next_segment()->dpi == DPI_NO_PAYLOAD)
+		event_ring_pop(&ring);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(next_segment()->dpi, DPI_GIVEN_UP);
+		event_ring_pop(&ring);
+	}
+	assert_int_equal(next_segment()->dpi, DPI_NOT_ADMITTED);
 }
 
 static void test_excluded(void **)
@@ -714,6 +799,8 @@ int main(void)
 		TEST(test_snapped_packets_are_not_whole),
 		TEST(test_states_come_back),
 		TEST(test_no_state_left),
+		TEST(test_admission),
+		TEST(test_admission_of_tcp),
 		TEST(test_excluded),
 		TEST(test_dpi_off),
 		TEST(test_verdict_reaches_the_event),

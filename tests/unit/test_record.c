@@ -201,11 +201,12 @@ static void test_health(void **)
 		"\"dropped_kernel\":3,\"dropped_nic\":4}],\"packets\":1000,"
 		"\"packets_in_flows\":1002,\"packets_consumed\":1003,"
 		"\"drops\":[{\"reason\":\"link_truncated\",\"packets\":",
-		"\"dpi\":{\"states\":3,\"verdicts\":1011,\"given_up\":1012,\"memory\":4},",
+		"\"dpi\":{\"states\":3,\"verdicts\":1011,\"given_up\":1012,"
+		"\"not_admitted\":1013,\"memory\":4},",
 		// Lost: by export, for want of a segment's event, for want of a batch.
-		"\"records\":[{\"type\":\"flow\",\"made\":1,\"delivered\":5,\"lost\":1022},"
+		"\"records\":[{\"type\":\"flow\",\"made\":1,\"delivered\":5,\"lost\":1023},"
 		"{\"type\":\"client\",\"made\":1,\"delivered\":0,\"lost\":0}],"
-		"\"lost\":[{\"type\":\"flow\",\"cause\":\"event_ring\",\"rows\":1016},"
+		"\"lost\":[{\"type\":\"flow\",\"cause\":\"event_ring\",\"rows\":1017},"
 		"{\"type\":\"flow\",\"cause\":\"broker\",\"rows\":6}],",
 		"{\"rule\":\"flow.server_ip.remote\",\"reason\":\"truncate: 24/48\",\"rows\":0,"
 		"\"values\":1},",

@@ -44,6 +44,7 @@ enum drop_reason {
 	X(dpi_states) /* states taken */ \
 	X(dpi_verdicts) \
 	X(dpi_given_up) /* no state, no memory, or budget spent without a verdict */ \
+	X(dpi_not_admitted) /* flows past the limit on new ones a second */ \
 	X(dpi_excluded) \
 	X(findings_lost) /* no chunk left for a finding */ \
 	X(states_lost) /* flows that a classifier other than nDPI had no state left for */ \

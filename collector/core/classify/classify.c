@@ -10,6 +10,7 @@
 
 enum { CLASSIFIERS_MAX = 16 }; // bits of flow.watching
 enum { NO_SLOT = UINT8_MAX };
+#define ADMISSION_BURST_NS (NS_PER_S / 4) // as much new work as comes in this time, at once
 
 struct instance {
 	const struct classifier_ops *ops;
@@ -30,6 +31,10 @@ struct classify {
 	const struct excluded *excluded;
 	struct taxonomy taxonomy;
 	size_t library_bytes;
+	// New DPI work is admitted at this pace, in packets' time: a flow's turn comes
+	// `admission_ns` behind the last one's, and unused turns of the last burst are kept.
+	uint64_t admission_ns; // 0: all are admitted
+	uint64_t admission_due_ns;
 	bool dpi; // somebody gives verdicts
 };
 
@@ -86,6 +91,8 @@ int classify_new(
 	c->counters = counters;
 	c->excluded = settings->excluded;
 	c->taxonomy.protocol[0] = "Unknown";
+	if (settings->dpi_admitted > 0)
+		c->admission_ns = NS_PER_S / settings->dpi_admitted;
 	int err = findings_pool_init(&c->findings, settings->findings_max, counters);
 	if (err)
 		goto fail;
@@ -227,12 +234,31 @@ static void watch_end(struct instance *in, struct flow *flow, unsigned bit)
 	}
 }
 
-// The instance's state of this flow, taken now if this is the first packet it is shown. False: none
-// is left, and it will not be shown this flow at all.
-static bool state_take(struct classify *c, struct instance *in, struct flow *flow, unsigned bit)
+// Whether a new flow's turn has come: a bucket of tokens, kept as the time when the next is due.
+static bool admit(struct classify *c, uint64_t now_ns)
+{
+	if (c->admission_ns == 0)
+		return true;
+	if (c->admission_due_ns > now_ns)
+		return false;
+	uint64_t earliest = now_ns > ADMISSION_BURST_NS ? now_ns - ADMISSION_BURST_NS : 0;
+	c->admission_due_ns = MAX(c->admission_due_ns, earliest) + c->admission_ns;
+	return true;
+}
+
+// The instance's state of this flow, taken now if this is the first packet it is shown. False: it
+// is not admitted, or none is left, and it will not be shown this flow at all.
+static bool state_take(
+	struct classify *c, struct instance *in, struct flow *flow, unsigned bit, uint64_t now_ns)
 {
 	if (in->slot == NO_SLOT || flow->state[in->slot] != POOL_NONE)
 		return true;
+	if (in->ops->verdicts && !admit(c, now_ns)) {
+		watch_end(in, flow, bit);
+		flow->dpi = DPI_NOT_ADMITTED;
+		counter_add(c->counters, COUNTER_dpi_not_admitted, 1);
+		return false;
+	}
 	uint32_t idx = pool_take(&in->states);
 	if (idx != POOL_NONE) {
 		memset(pool_at(&in->states, idx), 0, in->states.object_size);
@@ -265,7 +291,7 @@ static void show(struct classify *c, uint16_t mask, const struct packet *p, stru
 		unsigned bit = (unsigned)__builtin_ctz(mask);
 		struct instance *in = &c->instances[bit];
 
-		if (!state_take(c, in, flow, bit))
+		if (!state_take(c, in, flow, bit, p->time_ns))
 			continue;
 		void *state = state_of(in, flow);
 		enum classify_next next = in->ops->inspect(in->self, state, p, &view, &report);

@@ -12,6 +12,8 @@ struct classify_settings {
 	uint32_t dpi_states_max;
 	uint64_t dpi_memory_bytes;
 	uint16_t dpi_packets_max;
+	uint32_t dpi_admitted; // new flows a second that are shown to whoever gives verdicts; 0:
+			       // all
 	uint32_t findings_max; // chunks
 	bool dpi; // off: no nDPI
 	const struct excluded *excluded; // borrowed; NULL: nobody

@@ -442,7 +442,7 @@ const char *schema_unit_name(enum field_unit unit); // "ns"; "" for none and for
 	HS(S, dpi, 1, states, COUNT64, NONE, true, row->dpi_states_now) \
 	HS(S, dpi, 2, verdicts, COUNT64, NONE, true, row->counters[COUNTER_dpi_verdicts]) \
 	HS(S, dpi, 3, given_up, COUNT64, NONE, true, row->counters[COUNTER_dpi_given_up]) \
-	HS(S, dpi, 4, not_admitted, COUNT64, NONE, NO_DATA) \
+	HS(S, dpi, 4, not_admitted, COUNT64, NONE, true, row->counters[COUNTER_dpi_not_admitted]) \
 	HS(S, dpi, 5, memory, COUNT64, OCTETS, true, row->dpi_memory)
 #define HEALTH_CLIENTS_FIELDS(S) \
 	HS(S, clients, 1, active, COUNT64, NONE, true, row->clients_now) \

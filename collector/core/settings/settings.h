@@ -26,6 +26,7 @@ struct setting_list {
 
 enum setting_source { SOURCE_FILE, SOURCE_INTERFACE };
 enum setting_overload { OVERLOAD_AUTO, OVERLOAD_WAIT, OVERLOAD_DROP };
+enum setting_admission { ADMISSION_AUTO, ADMISSION_ON, ADMISSION_OFF };
 enum setting_profile { PROFILE_BASIC, PROFILE_STANDARD, PROFILE_FULL };
 enum setting_exporter { EXPORTER_FILE, EXPORTER_KAFKA, EXPORTER_NULL };
 enum setting_format { FORMAT_PROTOBUF, FORMAT_JSON };
@@ -95,6 +96,11 @@ enum setting_log { SETTING_LOG_ERROR, SETTING_LOG_WARNING, SETTING_LOG_INFO };
 		"For what libnDPI allocates inside") \
 	X(dpi_packets_max, "dpi.packets", NUMBER, "16", 1, 32, \
 		"Packets with payload that libnDPI sees of a flow") \
+	X(admission, "dpi.admission", CHOICE, "auto", 0, "auto|on|off", \
+		"Limit the new flows that libnDPI is shown: live sources do and files do not, " \
+		"unless told otherwise") \
+	X(admission_rate, "dpi.admission_rate", NUMBER, "50000", 100, 10000000, \
+		"The limit: flows a second, for each shard") \
 	X(findings_max, "dpi.findings", NUMBER, "131072", 1024, 4194304, \
 		"Chunks of 128 octets for names of live flows") \
 	X(clients_max, "clients.max", NUMBER, "16384", 64, 1048576, \

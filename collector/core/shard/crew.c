@@ -96,6 +96,16 @@ static uint64_t share(const struct crew *c, uint64_t limit, uint64_t least)
 	return MAX((limit + c->count - 1) / c->count, least);
 }
 
+// New flows a second that a shard shows to nDPI; 0: all.
+static uint32_t admitted(const struct crew *c)
+{
+	const struct settings *s = c->config.settings;
+	bool limited =
+		s->admission == ADMISSION_AUTO ? c->config.live : s->admission == ADMISSION_ON;
+
+	return limited ? (uint32_t)s->admission_rate : 0;
+}
+
 static int make_stages(struct crew *c, struct member *m, char error[CREW_ERROR_SIZE])
 {
 	enum { FLOWS_LEAST = 1024, STATES_LEAST = 64, MEMORY_LEAST = 4 << 20, CHUNKS_LEAST = 1024 };
@@ -118,6 +128,7 @@ static int make_stages(struct crew *c, struct member *m, char error[CREW_ERROR_S
 		.dpi_states_max = (uint32_t)share(c, s->dpi_states_max, STATES_LEAST),
 		.dpi_memory_bytes = share(c, s->dpi_memory, MEMORY_LEAST),
 		.dpi_packets_max = (uint16_t)s->dpi_packets_max,
+		.dpi_admitted = admitted(c),
 		.findings_max = (uint32_t)share(c, s->findings_max, CHUNKS_LEAST),
 		.dpi = s->dpi,
 		.classifiers = c->config.classifiers,
