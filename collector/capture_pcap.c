@@ -44,7 +44,7 @@ struct capture {
 	struct packet_batch *batch; // being filled; during receive()
 	struct packet held; // the first of the next batch, its bytes in frames
 	bool holds; // there is one: see capture_clock_file()
-	struct plain_file file; // reads into `frames`
+	struct plain_file file;
 	bool plain; // libpcap is not needed so far
 	struct capture_clock clock;
 	uint64_t packets; // returned so far
@@ -105,6 +105,7 @@ static void capture_close(struct capture *capture)
 	if (capture->pcap != NULL)
 		pcap_close(capture->pcap);
 	pcap_freecode(&capture->filter);
+	plain_file_close(&capture->file);
 	memory_release(capture->frames, FRAMES_SIZE);
 	free(capture->file_buffer);
 	free(capture->name);
@@ -364,8 +365,7 @@ static int capture_open(struct capture **ret, const struct capture_config *confi
 		ftello(pcap_file(capture->pcap)) == sizeof(struct plain_file_head);
 	if (whole && !filtered && capture->link != LINK_OTHER)
 		capture->plain = plain_file_open(&capture->file, fileno(pcap_file(capture->pcap)),
-			MIN((uint32_t)pcap_snapshot(capture->pcap), (uint32_t)FRAME_MAX),
-			capture->frames, FRAMES_SIZE);
+			MIN((uint32_t)pcap_snapshot(capture->pcap), (uint32_t)FRAME_MAX));
 	*ret = capture;
 	return 0;
 }
@@ -465,22 +465,14 @@ static int dispatch(struct capture *capture, struct packet_batch *batch)
 // The same of a plain file; from where it is none on, libpcap reads it.
 static int dispatch_plain(struct capture *capture, struct packet_batch *batch)
 {
-	struct plain_record record;
-
-	batch->count = 0;
 	batch->link = capture->link;
-	capture->batch = batch;
-	plain_file_fill(&capture->file);
-	while (batch->count < PACKET_BATCH_MAX && plain_file_next(&capture->file, &record)) {
-		struct timeval ts = {.tv_sec = record.seconds, .tv_usec = record.fraction_ns};
-		add(capture, &ts, record.cap_len, record.wire_len, record.bytes);
-	}
-	capture->batch = NULL;
+	plain_file_receive(&capture->file, batch, capture->iface);
 	capture->packets += batch->count;
 	if (batch->count > 0)
 		return 0;
 	off_t offset = (off_t)plain_file_offset(&capture->file);
 	REQUIRE(fseeko(pcap_file(capture->pcap), offset, SEEK_SET) == 0);
+	plain_file_close(&capture->file);
 	capture->plain = false;
 	return dispatch(capture, batch);
 }

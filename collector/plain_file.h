@@ -1,10 +1,14 @@
-// The records of a plain capture file (classic pcap, version 2.4, this machine's byte order), read
-// in large pieces and handed out where they lie: what nearly every capture file is, at half the
-// price of libpcap's three reads and a copy for each packet. Whatever is not plain is left to
-// libpcap: capture_pcap.c, which alone uses this, gives it back at the record where that begins.
+// The records of a plain capture file (classic pcap, version 2.4, this machine's byte order),
+// handed out where they lie in the page cache (file_window.h): what nearly every capture file is,
+// at a fraction of the price of libpcap's three reads and a copy for each packet. Whatever is not
+// plain is left to libpcap: capture_pcap.c, which alone uses this, gives it back at the record
+// where that begins.
 //
 // One shard's thread.
 #pragma once
+
+#include "core/packet/packet.h"
+#include "file_window.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -18,34 +22,22 @@ struct plain_file_head {
 };
 
 struct plain_file {
-	int fd; // borrowed; read by position, so that it does not move
-	uint8_t *buffer; // borrowed
-	uint32_t size; // octets of buffer; a record of len_max fits
-	uint32_t at, end; // not handed out yet: buffer[at] to buffer[end]
-	uint64_t offset; // of buffer[end] in the file
+	struct file_window window;
+	size_t at; // not handed out yet: from here on in the window
 	uint32_t len_max; // longer records are not plain
-	bool nanoseconds;
-	bool ended; // nothing follows what is in the buffer
+	uint64_t fraction_unit_ns;
+	bool broken; // nothing can be mapped any more
 };
 
-struct plain_record {
-	int32_t seconds;
-	int64_t fraction_ns;
-	uint32_t cap_len, wire_len;
-	const uint8_t *bytes; // until the next plain_file_fill()
-};
+// Whether the file is a plain one that can be mapped; `fd`, borrowed, must be a regular file.
+bool plain_file_open(struct plain_file *file, int fd, uint32_t len_max);
+void plain_file_close(struct plain_file *file); // also one never opened, all zeros
 
-// Whether the file is a plain one; `fd` must be a regular file.
-bool plain_file_open(
-	struct plain_file *file, int fd, uint32_t len_max, uint8_t *buffer, uint32_t size);
+// Fills the batch with the next packets, their bytes valid until the next call; time_ns is the
+// caller's. None: what comes next is not whole, not plain, or not there.
+void plain_file_receive(struct plain_file *file, struct packet_batch *batch, uint8_t iface);
 
-// Reads on when little is left. What was handed out dies.
-void plain_file_fill(struct plain_file *file);
-
-// The next record. False: none that is whole and plain is in the buffer.
-bool plain_file_next(struct plain_file *file, struct plain_record *ret);
-
-// The last record handed out, of `cap_len` octets, will be the next again.
+// The last packet handed out, of `cap_len` octets, will be the next again.
 void plain_file_back(struct plain_file *file, uint32_t cap_len);
 
 // Where in the file the next record begins.

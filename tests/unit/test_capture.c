@@ -16,7 +16,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -428,6 +430,68 @@ static void not_plain_from_here(void **)
 	}
 }
 
+// A file that is cut while it is being read ends the capture, not the process: at a page's end, in
+// the middle of one, in a record's head. What was there comes out; of the packet that the cut fell
+// into the rest may be zeros.
+static void cut_while_read(void **)
+{
+	enum { PACKETS = 600, LEN = 1000, RECORD = 16 + LEN };
+	static const long cuts[] = {24 + 300 * RECORD + 500, 24 + 300 * RECORD + 7,
+		24 + 300 * RECORD, 75 * 4096, 24 + 64 * RECORD + 3, 24 + 20 * RECORD, 0};
+
+	for (size_t i = 0; i < ARRAY_COUNT(cuts); i++) {
+		struct writer w = writer_open(false);
+		pcap_head(&w, 0xa1b2c3d4, 1);
+		for (unsigned n = 0; n < PACKETS; n++)
+			pcap_record(&w, 1500000000 + n, 0, LEN, LEN, (int)(n & 0xff));
+		fclose(w.file);
+
+		struct capture *capture = open_path(path);
+		assert_true(capture->plain);
+		long whole = MAX((cuts[i] - 24) / RECORD, PACKET_BATCH_MAX), seen = 0;
+		int count;
+		while ((count = ops->receive(capture, &batch)) > 0) {
+			if (seen == 0)
+				assert_int_equal(truncate(path, cuts[i]), 0);
+			for (int k = 0; k < count; k++, seen++) {
+				assert_int_equal(batch.packets[k].cap_len, LEN);
+				assert_int_equal(
+					batch.packets[k].ts_ns, (1500000000 + seen) * NS_PER_S);
+				if (seen < (cuts[i] - 24) / RECORD)
+					assert_int_equal(
+						batch.packets[k].data[LEN - 1], seen & 0xff);
+				else
+					assert_true(batch.packets[k].data[LEN - 1] == 0);
+			}
+		}
+		assert_true(seen == whole || seen == whole + 1);
+		assert_true(count == -EBADMSG || count == -ENODATA);
+		assert_false(capture->plain);
+		ops->close(capture);
+	}
+}
+
+// A fault of the kind that is no window's ends the process still.
+static void other_bus_errors(void **)
+{
+	struct writer w = writer_open(false);
+	pcap_head(&w, 0xa1b2c3d4, 1);
+	pcap_record(&w, 1500000000, 0, 60, 60, 1);
+	fclose(w.file);
+	pid_t child = fork();
+	if (child == 0) {
+		signal(SIGBUS, SIG_DFL); // cmocka's
+		struct capture *capture = open_path(path);
+		const volatile uint8_t *bytes = mmap(
+			NULL, 8192, PROT_READ, MAP_PRIVATE, fileno(pcap_file(capture->pcap)), 0);
+		alarm(20);
+		_exit(bytes[4096]);
+	}
+	int status = 0;
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS);
+}
+
 static void file_time(void **)
 {
 	// Seconds as they stand in the file, and the table time they must give.
@@ -651,6 +715,8 @@ int main(void)
 		cmocka_unit_test(large_frames),
 		cmocka_unit_test(many_small_frames),
 		cmocka_unit_test(not_plain_from_here),
+		cmocka_unit_test(cut_while_read),
+		cmocka_unit_test(other_bus_errors),
 		cmocka_unit_test(file_time),
 		cmocka_unit_test(one_damaged_stamp_anywhere),
 		cmocka_unit_test(live),

@@ -1,0 +1,43 @@
+// A part of a file as it lies in the page cache, mapped and moved along: for reading large files
+// without copying them. Pages are mapped together when the window moves there, and no more of the
+// file than the window is ever resident.
+//
+// A file that is cut while it is mapped would end the process by SIGBUS (mmap(2)). Here what is
+// gone reads as zeros and file_window_cut() says so: a handler puts an empty page in its place, for
+// windows alone; any other SIGBUS stays what it was.
+//
+// Each window is one thread's; windows are opened by main.
+#pragma once
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { FILE_WINDOW_SIZE = 8 << 20 }; // octets mapped at once, but a page
+
+struct file_window {
+	int fd; // borrowed
+	uint8_t *bytes; // NULL: nothing is mapped yet
+	size_t size; // octets at `bytes` that are the file's
+	uint64_t offset; // of bytes[0] in the file
+	bool last; // the file ended there when it was mapped
+	struct window_guard *guard;
+};
+
+// Returns 0, or -ENOBUFS: too many windows are open. Nothing is mapped yet.
+int file_window_open(struct file_window *window, int fd);
+
+// Maps from `offset` (or a little before) on, up to FILE_WINDOW_SIZE octets as far as the file goes
+// now. What was mapped before is gone. Returns 0, -ENODATA when the file ends there, or -errno
+// where it cannot be mapped so; the window is then as before.
+int file_window_move(struct file_window *window, uint64_t offset);
+
+// Whether a page was found gone since the window was moved: the file has been cut.
+bool file_window_cut(const struct file_window *window);
+
+// Whether the file still is as long as when the window was moved, by a system call: the last page
+// of a file that was cut reads as zeros beyond its end without further notice.
+bool file_window_whole(const struct file_window *window);
+
+void file_window_close(struct file_window *window); // also one never opened, all zeros
