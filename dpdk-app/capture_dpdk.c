@@ -9,33 +9,33 @@
 #include "core/base/memory.h"
 #include "core/packet/capture_clock.h"
 #include "frame_filter.h"
+#include "place.h"
 #include "port.h"
 
 #include <errno.h>
 #include <rte_cycles.h>
 #include <rte_ether.h>
-#include <rte_lcore.h>
-#include <rte_thread.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <time.h>
 
 enum {
 	EMPTY_POLLS_MAX = 256, // in a row, before the first rest
 	REST_NS = 50 * 1000,
-	TIMER_SLACK_NS = 1000,
 	CHECKS_PER_S = 10,
 };
 
 struct capture {
-	struct port *port;
+	struct port *port; // may be other captures', too
+	uint16_t queue; // the first of ours, and the one polled next
+	uint16_t queue_next;
+	uint16_t queue_step; // to the next of ours
+	bool watches; // the port: the first of its captures does
 	struct frame_filter *filter;
 	struct capture_clock clock;
 	uint8_t *joined; // frames of several segments, snaplen octets for each of a batch
 	uint32_t snaplen;
 	uint8_t iface;
 	bool packet_clock;
-	bool placed; // the polling thread is on its cores
 	uint64_t exit_idle_ns;
 	uint32_t empty_polls;
 	uint64_t checked_cycles; // when the port was last looked at
@@ -76,22 +76,37 @@ static int refuse(char error[CAPTURE_ERROR_SIZE], int err, const char *why)
 	return err;
 }
 
-static int capture_open(struct capture **ret, const struct capture_config *config, uint16_t queue,
+// The port, from the capture that opened it where there is one. Its memory is on its NUMA node.
+static int take_port(struct capture *capture, const struct capture_config *config, uint16_t queue,
 	char error[CAPTURE_ERROR_SIZE])
 {
 	struct port_config port = {
 		.name = config->interface,
-		.queues = 1,
+		.threads = (uint16_t)MAX(config->queues, 1),
 		.mtu = config->mtu,
 		.promiscuous = config->promiscuous,
 		.buffer_bytes = config->buffer_bytes,
 	};
+	int err = 0;
 
+	capture->queue = capture->queue_next = queue;
+	capture->queue_step = port.threads;
+	capture->watches = config->first == NULL;
+	if (config->first != NULL)
+		capture->port = port_share(config->first->port);
+	else
+		err = port_open(&capture->port, &port, error);
+	if (!err)
+		port_check_node(capture->port, queue, place_socket(queue));
+	return err;
+}
+
+static int capture_open(struct capture **ret, const struct capture_config *config, uint16_t queue,
+	char error[CAPTURE_ERROR_SIZE])
+{
 	if (config->file != NULL)
 		return refuse(
 			error, -EINVAL, "weir-dpdk reads ports; capture files are for weir run -r");
-	if (queue != 0)
-		return refuse(error, -EINVAL, "weir-dpdk polls one receive queue");
 	struct capture *capture = calloc(1, sizeof(*capture));
 	if (capture == NULL)
 		return refuse(error, -ENOMEM, "no memory to capture");
@@ -106,7 +121,7 @@ static int capture_open(struct capture **ret, const struct capture_config *confi
 	if (!err)
 		err = frame_filter_new(&capture->filter, config->filter, error);
 	if (!err)
-		err = port_open(&capture->port, &port, error);
+		err = take_port(capture, config, queue, error);
 	if (err) {
 		capture_close(capture);
 		return err;
@@ -114,16 +129,6 @@ static int capture_open(struct capture **ret, const struct capture_config *confi
 	capture_clock_start(&capture->clock);
 	*ret = capture;
 	return 0;
-}
-
-// EAL's cores are for the thread that polls, and only that: those it starts must not inherit them.
-static void take_place(struct capture *capture)
-{
-	rte_cpuset_t cores = rte_lcore_cpuset(rte_get_main_lcore());
-
-	rte_thread_set_affinity(&cores);
-	prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS, 0, 0, 0);
-	capture->placed = true;
 }
 
 static void put_tag_back(struct rte_mbuf *m, uint16_t type, uint16_t tag)
@@ -166,6 +171,21 @@ static void keep(struct capture *capture, struct packet_batch *batch, struct rte
 	capture->mbufs[batch->count++] = m;
 }
 
+// A burst of the next of our queues that has any.
+static uint16_t poll_queues(struct capture *capture, struct rte_mbuf **ret, uint16_t max)
+{
+	uint16_t count, queue, first = capture->queue_next;
+
+	do {
+		queue = capture->queue_next;
+		count = port_receive(capture->port, queue, ret, max);
+		capture->queue_next += capture->queue_step;
+		if (capture->queue_next >= port_queues(capture->port))
+			capture->queue_next = capture->queue;
+	} while (count == 0 && capture->queue_next != first);
+	return count;
+}
+
 static void fetch(struct capture *capture, struct packet_batch *batch)
 {
 	struct rte_mbuf *burst[PACKET_BATCH_MAX];
@@ -176,8 +196,7 @@ static void fetch(struct capture *capture, struct packet_batch *batch)
 	if (capture->held != NULL)
 		burst[count++] = capture->held;
 	capture->held = NULL;
-	count +=
-		port_receive(capture->port, 0, burst + count, (uint16_t)(PACKET_BATCH_MAX - count));
+	count += poll_queues(capture, burst + count, (uint16_t)(PACKET_BATCH_MAX - count));
 	for (uint16_t i = 0; i < count; i++)
 		keep(capture, batch, burst[i]);
 	capture->empty_polls = count > 0 ? 0 : capture->empty_polls + 1;
@@ -202,7 +221,9 @@ static int idle(struct capture *capture)
 	if (now - capture->checked_cycles < rte_get_tsc_hz() / CHECKS_PER_S)
 		return 0;
 	capture->checked_cycles = now;
-	int err = port_check(capture->port);
+	int err = capture->watches            ? port_check(capture->port)
+		: port_removed(capture->port) ? -ENODEV
+					      : 0;
 	if (err)
 		snprintf(capture->error, sizeof(capture->error), "port \"%s\" was removed",
 			capture->name);
@@ -211,8 +232,6 @@ static int idle(struct capture *capture)
 
 static int capture_receive(struct capture *capture, struct packet_batch *batch)
 {
-	if (unlikely(!capture->placed))
-		take_place(capture);
 	fetch(capture, batch);
 	set_time(capture, batch);
 	if (capture_clock_idle(&capture->clock, batch, capture->exit_idle_ns)) {
@@ -226,7 +245,8 @@ static int capture_receive(struct capture *capture, struct packet_batch *batch)
 static void capture_get_stats(struct capture *capture, struct capture_stats *ret)
 {
 	*ret = (struct capture_stats){
-		.dropped_nic = port_lost(capture->port),
+		// Counted by the port, not by queue: once.
+		.dropped_nic = capture->watches ? port_lost(capture->port) : 0,
 		.clock_step_ns = capture->clock.step_ns,
 	};
 }
@@ -238,6 +258,8 @@ static const char *capture_error(struct capture *capture)
 
 const struct capture_ops dpdk_capture_ops = {
 	.name = "dpdk",
+	.polled = true,
+	.place = place_thread,
 	.open = capture_open,
 	.receive = capture_receive,
 	.release = capture_release,

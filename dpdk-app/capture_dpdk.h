@@ -1,5 +1,6 @@
-// Capture source over DPDK: one receive queue of a port. The bytes stay in the NIC's buffers until
-// release(). The port's name stands in capture_config.interface; EAL must be up.
+// Capture source over DPDK: a port's receive queues, or those of them that are one shard's. The
+// bytes stay in the NIC's buffers until release(). The port's name stands in
+// capture_config.interface; EAL must be up.
 //
 // Time: the driver's where it gives the time of day, else one reading of the clock a batch.
 #pragma once

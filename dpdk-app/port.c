@@ -15,11 +15,16 @@
 enum {
 	DESCRIPTORS_MAX = 4096, // 270 us of the smallest frames at 10 Gb/s
 	MBUF_CACHE = 128, // of the pool, each polling thread's
+	KEY_USUAL = 40,
 	MBUF_BYTES = sizeof(struct rte_mbuf) + RTE_MBUF_DEFAULT_BUF_SIZE,
 };
 
 struct port {
 	uint16_t id;
+	uint16_t queues;
+	uint16_t users;
+	bool hashes; // shares packets out to its queues by RSS, so:
+	struct rte_eth_rss_conf hash;
 	bool started;
 	bool link_up;
 	char name[PORT_NAME_SIZE];
@@ -73,8 +78,44 @@ static uint64_t hash_functions(const struct rte_eth_dev_info *info)
 		info->flow_type_rss_offloads;
 }
 
-static struct rte_eth_conf conf_of(
-	const struct port_config *config, const struct rte_eth_dev_info *info)
+// Drivers whose queues are there from the start (--vdev "net_af_packet0,...,qpairs=2") and filled
+// by somebody who keeps a flow on one: the kernel by its own symmetric hash, or whoever has the
+// rings.
+static bool filled_by_flow(const struct rte_eth_dev_info *info)
+{
+	return strcmp(info->driver_name, "net_af_packet") == 0 ||
+		strcmp(info->driver_name, "net_ring") == 0;
+}
+
+// How many queues to set up: one for each thread where the port hashes, else all that are there.
+static int plan_queues(struct port *port, const struct port_config *config,
+	const struct rte_eth_dev_info *info, char error[CAPTURE_ERROR_SIZE])
+{
+	uint16_t there = (uint16_t)MAX(info->nb_rx_queues, 1);
+
+	port->queues = there;
+	if (config->threads == 1 || (filled_by_flow(info) && there >= config->threads))
+		return 0;
+	port->queues = config->threads;
+	port->hashes = !filled_by_flow(info) && hash_functions(info) != 0 &&
+		info->hash_key_size <= PORT_KEY_SIZE && info->max_rx_queues >= config->threads;
+	port->hash = (struct rte_eth_rss_conf){
+		.rss_key = (uint8_t *)(uintptr_t)port_symmetric_key,
+		// Who does not say takes what every NIC takes.
+		.rss_key_len = info->hash_key_size > 0 ? info->hash_key_size : KEY_USUAL,
+		.rss_hf = hash_functions(info),
+	};
+	if (port->hashes)
+		return 0;
+	explain(error, -ENOTSUP,
+		"port \"%s\" cannot share packets out to %u queues by a symmetric hash", port->name,
+		config->threads);
+	log_info("%s: one thread receives and deals them out", error);
+	return -ENOTSUP;
+}
+
+static struct rte_eth_conf conf_of(const struct port *port, const struct port_config *config,
+	const struct rte_eth_dev_info *info)
 {
 	struct rte_eth_conf conf = {.rxmode = {.mtu = config->mtu}};
 
@@ -82,13 +123,9 @@ static struct rte_eth_conf conf_of(
 	if (config->mtu + RTE_ETHER_HDR_LEN + 2 * RTE_VLAN_HLEN + RTE_ETHER_CRC_LEN >
 		RTE_MBUF_DEFAULT_DATAROOM)
 		conf.rxmode.offloads = RTE_ETH_RX_OFFLOAD_SCATTER & info->rx_offload_capa;
-	if (config->queues > 1) {
+	if (port->hashes) {
 		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
-		conf.rx_adv_conf.rss_conf = (struct rte_eth_rss_conf){
-			.rss_key = (uint8_t *)(uintptr_t)port_symmetric_key,
-			.rss_key_len = info->hash_key_size,
-			.rss_hf = hash_functions(info),
-		};
+		conf.rx_adv_conf.rss_conf = port->hash;
 	}
 	return conf;
 }
@@ -97,24 +134,16 @@ static struct rte_eth_conf conf_of(
 static int configure(struct port *port, const struct port_config *config,
 	const struct rte_eth_dev_info *info, uint16_t *ret_tx, char error[CAPTURE_ERROR_SIZE])
 {
-	struct rte_eth_conf conf = conf_of(config, info);
+	struct rte_eth_conf conf = conf_of(port, config, info);
 
 	if (config->mtu < info->min_mtu || config->mtu > info->max_mtu)
 		return explain(error, -EINVAL, "port \"%s\" takes capture.mtu from %u to %u",
 			port->name, info->min_mtu, info->max_mtu);
-	if (config->queues > info->max_rx_queues)
-		return explain(error, -EINVAL, "port \"%s\" has %u receive queues, not %u",
-			port->name, info->max_rx_queues, config->queues);
-	if (config->queues > 1 &&
-		(info->hash_key_size > PORT_KEY_SIZE || hash_functions(info) == 0))
-		return explain(error, -ENOTSUP,
-			"port \"%s\" cannot share packets out among queues by a symmetric hash",
-			port->name);
 	*ret_tx = 0;
-	int err = rte_eth_dev_configure(port->id, config->queues, 0, &conf);
+	int err = rte_eth_dev_configure(port->id, port->queues, 0, &conf);
 	if (err != 0) {
-		*ret_tx = config->queues;
-		err = rte_eth_dev_configure(port->id, config->queues, config->queues, &conf);
+		*ret_tx = port->queues;
+		err = rte_eth_dev_configure(port->id, port->queues, port->queues, &conf);
 	}
 	return err == 0 ? 0
 			: explain(error, err, "port \"%s\" cannot be configured: %s", port->name,
@@ -127,7 +156,7 @@ static int make_queues(struct port *port, const struct port_config *config, uint
 	int socket = rte_eth_dev_socket_id(port->id);
 	unsigned mbufs = (unsigned)(config->buffer_bytes / MBUF_BYTES);
 	uint16_t rx = (uint16_t)MIN(
-		(unsigned)DESCRIPTORS_MAX, rte_align32prevpow2(mbufs / 2 / config->queues));
+		(unsigned)DESCRIPTORS_MAX, rte_align32prevpow2(mbufs / 2 / port->queues));
 	uint16_t tx = rx;
 
 	port->pool = rte_pktmbuf_pool_create(
@@ -138,7 +167,7 @@ static int make_queues(struct port *port, const struct port_config *config, uint
 			"--no-huge give more by -m, or lower capture.buffer",
 			mbufs, rte_strerror(rte_errno));
 	int err = rte_eth_dev_adjust_nb_rx_tx_desc(port->id, &rx, &tx);
-	for (uint16_t q = 0; q < config->queues && err == 0; q++)
+	for (uint16_t q = 0; q < port->queues && err == 0; q++)
 		err = rte_eth_rx_queue_setup(port->id, q, rx, (unsigned)socket, NULL, port->pool);
 	for (uint16_t q = 0; q < tx_queues && err == 0; q++)
 		err = rte_eth_tx_queue_setup(port->id, q, tx, (unsigned)socket, NULL);
@@ -180,6 +209,29 @@ static uint64_t lost_so_far(const struct port *port)
 		: 0;
 }
 
+// Whether the driver says of its key that it is another. What it does not fill in is left as it is.
+static bool hashes_otherwise(const struct port *port)
+{
+	uint8_t key[PORT_KEY_SIZE];
+	struct rte_eth_rss_conf conf = {.rss_key = key, .rss_key_len = sizeof(key)};
+
+	memcpy(key, port_symmetric_key, sizeof(key));
+	return rte_eth_dev_rss_hash_conf_get(port->id, &conf) == 0 &&
+		memcmp(key, port_symmetric_key, sizeof(key)) != 0;
+}
+
+// Some drivers take no key with the configuration, but one that is set afterwards.
+static void check_key(struct port *port)
+{
+	if (!port->hashes || !hashes_otherwise(port))
+		return;
+	rte_eth_dev_rss_hash_update(port->id, &port->hash);
+	if (hashes_otherwise(port))
+		log_warning("port \"%s\" hashes by a key of its own: the two directions of a flow "
+			    "may meet on different shards",
+			port->name);
+}
+
 static int start(
 	struct port *port, const struct port_config *config, char error[CAPTURE_ERROR_SIZE])
 {
@@ -191,6 +243,7 @@ static int start(
 		return explain(error, err, "port \"%s\" does not start: %s", port->name,
 			rte_strerror(-err));
 	port->started = true;
+	check_key(port);
 	port->lost_before = lost_so_far(port);
 	// What a driver cannot do it does not do either.
 	rte_eth_dev_flow_ctrl_set(port->id, &no_pauses);
@@ -226,11 +279,18 @@ int port_open(struct port **ret, const struct port_config *config, char error[CA
 	if (port == NULL)
 		return explain(error, -ENOMEM, "no memory to open \"%s\"", config->name);
 	port->id = id;
+	port->users = 1;
 	snprintf(port->name, sizeof(port->name), "%s", config->name);
 	int err = rte_eth_dev_info_get(id, &info);
 	if (err != 0)
 		explain(error, err, "port \"%s\" says nothing of itself: %s", port->name,
 			rte_strerror(-err));
+	if (err == 0)
+		err = plan_queues(port, config, &info, error);
+	if (err == -ENOTSUP) { // nothing has been done to the port
+		free(port);
+		return err;
+	}
 	if (err == 0)
 		err = configure(port, config, &info, &tx_queues, error);
 	if (err == 0)
@@ -239,7 +299,7 @@ int port_open(struct port **ret, const struct port_config *config, char error[CA
 		err = start(port, config, error);
 	if (err != 0) {
 		port_close(port);
-		return err;
+		return err == -ENOTSUP ? -EIO : err; // it cannot be opened again
 	}
 	find_time(port, &info);
 	port_check(port);
@@ -276,9 +336,35 @@ static void say_losses(const struct port *port)
 	free(values);
 }
 
+struct port *port_share(struct port *port)
+{
+	port->users++;
+	return port;
+}
+
+uint16_t port_queues(const struct port *port)
+{
+	return port->queues;
+}
+
+void port_check_node(const struct port *port, uint16_t queue, unsigned node)
+{
+	int own = rte_eth_dev_socket_id(port->id);
+
+	if (own >= 0 && (unsigned)own != node)
+		log_warning("port \"%s\" is on NUMA node %d, the core that polls queue %u on node "
+			    "%u: its packets cross over; choose other cores (-l)",
+			port->name, own, queue, node);
+}
+
+bool port_removed(const struct port *port)
+{
+	return atomic_load_explicit(&port->removed, memory_order_relaxed);
+}
+
 void port_close(struct port *port)
 {
-	if (port == NULL)
+	if (port == NULL || --port->users > 0)
 		return;
 	if (port->started) {
 		say_losses(port);
@@ -307,8 +393,7 @@ int port_check(struct port *port)
 {
 	struct rte_eth_link link = {0};
 
-	if (atomic_load_explicit(&port->removed, memory_order_relaxed) ||
-		rte_eth_dev_is_removed(port->id) == 1)
+	if (port_removed(port) || rte_eth_dev_is_removed(port->id) == 1)
 		return -ENODEV;
 	if (rte_eth_link_get_nowait(port->id, &link) != 0)
 		return 0;

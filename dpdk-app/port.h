@@ -1,7 +1,7 @@
 // A NIC's port under DPDK: found, configured, started, watched, closed. It receives; it never
 // transmits, pause frames included.
 //
-// Opened and closed by one thread; port_check() belongs to the thread that polls.
+// Opened, shared and closed by one thread; port_check() belongs to the first of those that poll.
 #pragma once
 
 #include "core/packet/capture.h"
@@ -18,15 +18,27 @@ struct port; // opaque: DPDK's number of it, its buffers, what was last seen of 
 
 struct port_config {
 	const char *name; // as DPDK calls it: a PCI address, or the name given with --vdev
-	uint16_t queues; // receive queues, each polled by one thread; more than one: shared by RSS
+	uint16_t threads; // that poll it: each all queues, or all of its own
 	uint16_t mtu;
 	bool promiscuous;
 	uint64_t buffer_bytes; // for packets between NIC and release(), of all queues together
 };
 
-// Returns 0, or -errno with *ret untouched and one sentence for the operator in `error`.
+// Returns 0, or -errno with *ret untouched and one sentence for the operator in `error`; -ENOTSUP
+// where the port cannot share its packets out to so many threads: it can be opened for one then.
 int port_open(struct port **ret, const struct port_config *config, char error[CAPTURE_ERROR_SIZE]);
+
+// One more user: each closes it, and the last one's is the end of it.
+struct port *port_share(struct port *port);
 void port_close(struct port *port); // accepts NULL; says what the NIC counted as lost or broken
+
+// Thread `n` of the port's threads polls queues n, n + threads, ... below this.
+uint16_t port_queues(const struct port *port);
+
+// Says so when the core that polls a queue is on another NUMA node than the port and its buffers.
+void port_check_node(const struct port *port, uint16_t queue, unsigned node);
+
+bool port_removed(const struct port *port); // any thread
 
 // Up to `max` packets of a queue, which are the caller's until it frees them.
 uint16_t port_receive(struct port *port, uint16_t queue, struct rte_mbuf **ret, uint16_t max);

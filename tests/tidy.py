@@ -43,7 +43,8 @@ WORDS = {
     r"\bbatch_pool_(take|seal)\b": ("collector/core/record/",),
     r"\blog_(line|error|warning|info)\b": (
         "collector/core/base/log", "collector/core/shard/run.c", "collector/core/export/export.c",
-        "collector/collect.c", "collector/main.c", "collector/read.c", "dpdk-app/main.c", "dpdk-app/port.c"),
+        "collector/collect.c", "collector/main.c", "collector/read.c", "dpdk-app/main.c", "dpdk-app/place.c",
+        "dpdk-app/port.c"),
     r"\b(syslog|openlog)\b": (),
     r"#\s*(el)?if(n?def)?\b.*DPDK": (),
     # Who prints might print what the policy withholds.

@@ -14,8 +14,10 @@ import sys
 import tempfile
 import unittest
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../e2e"))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [os.path.join(HERE, "../e2e"), os.path.join(HERE, "../property")]
 import packets as f
+import shards
 from programs import HOUSE, NOBODY, Network, namespaces, run, unaccounted, wait_until
 
 WEIR = WEIR_DPDK = None
@@ -25,10 +27,10 @@ SMALL_PAGES = ("--no-huge", "--no-shconf")
 HUGE_PAGES = 48  # of 2 MiB
 
 
-def eal(*words, memory=SMALL_PAGES):
+def eal(*words, memory=SMALL_PAGES, cores=1):
     """EAL's options: one core, no NIC of the machine touched, no files shared with another run."""
-    core = str(min(os.sched_getaffinity(0)))
-    return (*memory, "--no-pci", "--no-telemetry", "-l", core, "--file-prefix",
+    lcores = ",".join(map(str, sorted(os.sched_getaffinity(0))[:cores]))
+    return (*memory, "--no-pci", "--no-telemetry", "-l", lcores, "--file-prefix",
             f"weir-test-{os.getpid()}", *words, "--")
 
 
@@ -45,6 +47,13 @@ def datagram(size=20, vlan=None, port=40000):
     if vlan is None:
         return f.ethernet(NEAR, FAR, 0x0800, packet)
     return f.ethernet(NEAR, FAR, 0x8100, f.tag(vlan, 0x0800, packet))
+
+
+def answer(port=40000):
+    """The other direction."""
+    return f.ethernet(FAR, NEAR, 0x0800, f.ipv4(
+        "198.51.100.7", "192.168.1.10", f.UDP,
+        f.udp("198.51.100.7", 9999, "192.168.1.10", port, b"y" * 20)))
 
 
 def capture_of(frames):
@@ -104,6 +113,30 @@ class SameRecords(Scratch):
     def test_the_house_from_huge_pages(self):
         with huge_pages(self.path("huge")) as directory:
             self.same(HOUSE, memory=("--huge-dir", directory, "--huge-unlink", "-m", "64"))
+
+    def test_two_shards(self):
+        """A port with one queue: one thread receives, the shards get what is theirs."""
+        self.same_as_one_shard()
+
+    def test_two_shards_from_huge_pages(self):
+        with huge_pages(self.path("huge")) as directory:
+            self.same_as_one_shard(("--huge-dir", directory, "--huge-unlink", "-m", "64"))
+
+    def same_as_one_shard(self, memory=SMALL_PAGES):
+        many = self.read(HOUSE, "--shards", "2", memory=memory)
+        one = run(WEIR, "run", "-r", HOUSE, *self.SEEDED, cwd=self.dir)
+        self.assertEqual(len(many.health()["interfaces"]), 1)
+        flows, cached, wrong = shards.compare(shards.Run(one), shards.Run(many))
+        self.assertEqual((cached, wrong), ([], []))
+        self.assertGreater(flows, 100)
+
+    def test_files_as_queues(self):
+        """Of a port whose queues are there from the start, one thread polls all."""
+        two = [self.path(f"{i}.pcap", capture_of([datagram(port=40000 + i)] * 10)) for i in range(2)]
+        done = self.dpdk("-i", "net_pcap0", *self.SEEDED, *self.LIVE,
+                         device=f"net_pcap0,rx_pcap={two[0]},rx_pcap={two[1]}")
+        self.assertEqual([(row["client_port"], row["packets_up"]) for row in done.rows("flow")],
+                         [(40000, 10), (40001, 10)], done.said)
 
     def test_filter(self):
         done = self.same(HOUSE, "--filter", "udp port 53")
@@ -169,9 +202,9 @@ def huge_pages(directory):
 class Running(Scratch):
     """What runs that a signal ends have in common."""
 
-    def begin(self, device, *words, net=None):
-        return self.launch((WEIR_DPDK, *eal("--vdev", device), "-i", device.split(",")[0],
-                            *self.state, *words), net)
+    def begin(self, device, *words, net=None, cores=1):
+        return self.launch((WEIR_DPDK, *eal("--vdev", device, cores=cores), "-i",
+                            device.split(",")[0], *self.state, *words), net)
 
     def launch(self, words, net):
         with open(self.path("said"), "wb") as said:
@@ -210,6 +243,53 @@ class InMemory(Running):
         """As fast as it goes: frames of zeros without end."""
         _, health = self.health(self.begin("net_null0", *FULL))
         self.assertGreater(health["packets"], 0)
+
+    def test_null_by_two(self):
+        """Two queues, each polled by its own thread on its own core."""
+        process = self.begin("net_null0", *FULL, "--shards", "2", cores=2)
+        cores = set()
+        for shard in range(2):
+            cores.add(self.core_of(process, f"weir-shard-{shard}"))
+        self.assertEqual(cores, {str(core) for core in sorted(os.sched_getaffinity(0))[:2]})
+        _, health = self.health(process)
+        self.assertNotIn("a key of its own", self.said())
+        self.assertEqual([entry["queue"] for entry in health["interfaces"]], [0, 1])
+        for entry in health["interfaces"]:
+            self.assertGreater(entry["packets"], 0)
+        self.assertEqual(sum(entry["packets"] for entry in health["interfaces"]),
+                         health["packets"])
+
+    @staticmethod
+    def core_of(process, name):
+        """Of a thread, which takes its place when it begins to run."""
+        def status():
+            for task in pathlib.Path(f"/proc/{process.pid}/task").iterdir():
+                if (task / "comm").read_text().strip() == name:
+                    return dict(line.split(":\t", 1) for line in
+                                (task / "status").read_text().splitlines())["Cpus_allowed_list"]
+            return ""
+        wait_until(f"{name} on a core of its own", 20, lambda: status().isdigit())
+        return status()
+
+    def test_a_port_that_cannot_share_out(self):
+        frames = self.path("frames.pcap", capture_of([datagram(port=40000 + i) for i in range(50)]))
+        process = self.begin(f"net_pcap0,rx_pcap={frames},infinite_rx=1", *FULL, "--shards", "2")
+        self.says(process, "one thread receives and deals them out")
+        rows, health = self.health(process)
+        self.assertEqual(len(health["interfaces"]), 1)
+        self.assertGreater(health["packets"], 0)
+        self.assertEqual(len({row["flow_id"] for row in rows if row["record"] == "flow"}), 50)
+
+    def test_too_few_cores(self):
+        process = self.begin("net_null0", *FULL, "--shards", "2")
+        self.says(process, "more threads that poll than EAL has cores")
+        self.health(process)
+
+    def test_rings_by_two(self):
+        """The queues of a port that has sixteen, on which nothing comes."""
+        _, health = self.health(self.begin("net_ring0", *FULL, "--shards", "2", cores=2))
+        self.assertEqual([(entry["queue"], entry["packets"]) for entry in health["interfaces"]],
+                         [(0, 0), (1, 0)])
 
     def test_ring(self):
         """A port on which nothing comes."""
@@ -250,6 +330,23 @@ class OnInterfaces(Running):
         with open(f"/proc/{self.net.holder.pid}/net/dev", encoding="ascii") as file:
             near = next(line.split() for line in file if line.lstrip().startswith("near:"))
         self.assertEqual(int(near[10]), 0)
+
+    def test_two_queues(self):
+        """The kernel shares packets out to two queues, both directions of a flow to one."""
+        times, ports = 50, range(40000, 40064)
+        process = self.begin("net_af_packet0,iface=near,qpairs=2,framecnt=8192", *FULL, "--shards",
+                             "2", net=self.net, cores=2)
+        self.net.send([frame for port in ports for frame in (datagram(port=port), answer(port))],
+                      times)
+        rows, health = self.health(process)
+        self.assertEqual(health["packets"], 2 * times * len(ports))
+        self.assertEqual(sum(entry["packets"] for entry in health["interfaces"]),
+                         health["packets"])
+        for entry in health["interfaces"]:
+            self.assertGreater(entry["packets"], 0)
+        self.assertEqual(sorted((row["client_port"], row["packets_up"], row["packets_down"])
+                                for row in rows if row["record"] == "flow"),
+                         [(port, times, times) for port in ports])
 
     def test_link_down_and_up(self):
         if not os.path.exists("/dev/net/tun"):

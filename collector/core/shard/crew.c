@@ -74,10 +74,28 @@ static int make_dispatch(struct crew *c, char error[CREW_ERROR_SIZE])
 	return err;
 }
 
+// A queue for each shard, of which the first is opened here, or else one reader for all. With
+// --clock packet or --exit-idle it is the reader: the clock of a shard that hears nothing would
+// stand still, or it would end before the others.
+static int share_out(struct crew *c, char error[CREW_ERROR_SIZE])
+{
+	const struct settings *s = c->config.settings;
+	struct shard *first = &c->members[0].shard;
+	int err = -ENOTSUP;
+
+	if (c->config.live && !s->packet_clock && s->exit_idle == 0)
+		err = open_queue(c, 0, (uint16_t)c->count, NULL, &first->capture, error);
+	if (!err)
+		first->ops = c->config.capture;
+	return err == -ENOTSUP ? make_dispatch(c, error) : err;
+}
+
 static int open_source(struct crew *c, uint32_t i, char error[CREW_ERROR_SIZE])
 {
 	struct shard *shard = &c->members[i].shard;
 
+	if (shard->capture != NULL)
+		return 0;
 	if (c->dispatch != NULL) {
 		shard->ops = &dispatch_capture_ops;
 		shard->capture = dispatch_end(c->dispatch, i);
@@ -163,19 +181,11 @@ int crew_new(struct crew **ret, const struct crew_config *config, char error[CRE
 		snprintf(error, CREW_ERROR_SIZE, "no memory for %u shards", count);
 		return -ENOMEM;
 	}
-	// The clock of a shard that hears nothing stands still then, or it ends before the others.
-	if (count > 1 && config->live &&
-		(config->capture->start == NULL || s->packet_clock || s->exit_idle)) {
-		snprintf(error, CREW_ERROR_SIZE,
-			"shards must be 1 with this source, --clock packet or --exit-idle");
-		free(c);
-		return -EINVAL;
-	}
 	memset(c, 0, size);
 	c->config = *config;
 	c->count = count;
-	if (count > 1 && !config->live)
-		err = make_dispatch(c, error);
+	if (count > 1)
+		err = share_out(c, error);
 	for (uint32_t i = 0; !err && i < count; i++) {
 		err = open_source(c, i, error);
 		if (!err)
@@ -213,23 +223,39 @@ void crew_free(struct crew *c)
 
 // ---- turning
 
-int crew_start(struct crew *c, char error[CREW_ERROR_SIZE])
+static int start_workers(struct crew *c, char error[CREW_ERROR_SIZE])
 {
 	int err = 0;
 
-	if (c->count == 1)
-		return 0;
 	for (uint32_t i = 0; !err && i < c->count; i++) {
 		struct shard *shard = &c->members[i].shard;
 		if (shard->ops->start != NULL)
 			err = shard->ops->start(shard->capture, error);
 	}
 	for (uint32_t i = 0; !err && i < c->count; i++) {
-		err = worker_start(&c->members[i].worker, &c->members[i].shard, i, c->count);
+		struct worker_config config = {
+			.shard = &c->members[i].shard,
+			.source = c->config.capture,
+			.number = i,
+			.thread = c->dispatch != NULL ? i + 1 : i,
+			.count = c->count,
+		};
+		err = worker_start(&c->members[i].worker, &config);
 		if (err)
 			snprintf(error, CREW_ERROR_SIZE,
 				"the thread of shard %u does not start: %s", i, strerror(-err));
 	}
+	return err;
+}
+
+int crew_start(struct crew *c, char error[CREW_ERROR_SIZE])
+{
+	bool main_receives = c->count == 1 || c->dispatch != NULL;
+	int err = c->count == 1 ? 0 : start_workers(c, error);
+
+	// After the threads, which would inherit its core.
+	if (!err && main_receives && c->config.capture->place != NULL)
+		c->config.capture->place(0);
 	return err;
 }
 
@@ -263,6 +289,11 @@ int crew_turn(struct crew *c)
 	for (uint32_t i = 0; i < c->count; i++)
 		worker_join(&c->members[i].worker);
 	return -ENODATA;
+}
+
+bool crew_polls(const struct crew *c)
+{
+	return c->dispatch != NULL && c->config.capture->polled;
 }
 
 void crew_stop(struct crew *c)

@@ -1,8 +1,9 @@
 // The crew: all shards of a run with their sources, turned by main alone where there is one, each
 // by a thread of its own where there are several.
 //
-// Several shards of a live source each have a queue of it; of a file, a dispatching reader feeds
-// them, which main turns. Main's thread calls everything here, and opens every shard: libraries of
+// Several shards of a live source each have a queue of it. Of a file, or a source that cannot share
+// its packets out, or where all must have one clock, a dispatching reader feeds them, which main
+// turns. Main's thread calls everything here, and opens every shard: libraries of
 // classifiers have state of the process, which one thread must set up.
 #pragma once
 
@@ -35,6 +36,7 @@ int crew_start(struct crew *crew, char error[CREW_ERROR_SIZE]);
 // count of packets it moved, or -ENODATA when every shard has said its last. A shard whose source
 // breaks ends the others.
 int crew_turn(struct crew *crew);
+bool crew_polls(const struct crew *crew); // main is the reader of a source that is polled
 void crew_stop(struct crew *crew); // ends the sources: the next turns flush
 
 // Where the ledger hears the shards; `*ret_count` of them.

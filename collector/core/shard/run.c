@@ -417,7 +417,7 @@ static void turn(struct run *r)
 		if (count > 0 || taken > 0)
 			idle = 0;
 		else if (r->settings->shards > 1) // nobody has waited yet
-			worker_nap(&idle);
+			worker_nap(&idle, crew_polls(r->crew));
 		housekeeping(r, terminal);
 	} while (count != -ENODATA);
 	// However short the run was.

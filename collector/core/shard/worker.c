@@ -11,11 +11,13 @@
 #define NAP_MIN_NS (50 * NS_PER_US)
 #define NAP_MAX_NS (2 * NS_PER_MS)
 
-void worker_nap(uint32_t *idle)
+void worker_nap(uint32_t *idle, bool polled)
 {
 	uint64_t ns = NAP_MAX_NS;
 
-	if (*idle < 6)
+	if (polled)
+		ns = NAP_MIN_NS;
+	else if (*idle < 6)
 		ns = MIN(NAP_MIN_NS << (*idle)++, NAP_MAX_NS);
 	nanosleep(&(struct timespec){.tv_nsec = (long)ns}, NULL);
 }
@@ -24,7 +26,8 @@ static void publish_stats(struct worker *w)
 {
 	struct capture_stats stats;
 
-	w->shard->ops->stats(w->shard->capture, &stats);
+	const struct shard *shard = w->config.shard;
+	shard->ops->stats(shard->capture, &stats);
 	atomic_store_explicit(&w->dropped_kernel, stats.dropped_kernel, memory_order_relaxed);
 	atomic_store_explicit(&w->dropped_nic, stats.dropped_nic, memory_order_relaxed);
 	atomic_store_explicit(&w->clock_step_ns, stats.clock_step_ns, memory_order_relaxed);
@@ -33,20 +36,23 @@ static void publish_stats(struct worker *w)
 static void *worker_main(void *arg)
 {
 	struct worker *w = arg;
+	struct shard *shard = w->config.shard;
 	uint64_t told_ns = 0;
 	uint32_t idle = 0;
 	int count;
 
+	if (w->config.source->place != NULL)
+		w->config.source->place(w->config.thread);
 	do {
 		if (atomic_load_explicit(&w->stop, memory_order_relaxed))
-			shard_stop(w->shard);
-		count = shard_step(w->shard);
-		if (w->shard->batch.now_ns - told_ns >= STATS_NS) {
+			shard_stop(shard);
+		count = shard_step(shard);
+		if (shard->batch.now_ns - told_ns >= STATS_NS) {
 			publish_stats(w);
-			told_ns = w->shard->batch.now_ns;
+			told_ns = shard->batch.now_ns;
 		}
 		if (count == 0)
-			worker_nap(&idle);
+			worker_nap(&idle, w->config.source->polled);
 		else
 			idle = 0;
 	} while (count != -ENODATA);
@@ -70,12 +76,25 @@ static int core_of(uint32_t number, uint32_t count)
 	return -1;
 }
 
-int worker_start(struct worker *w, struct shard *shard, uint32_t number, uint32_t count)
+// Where the source does not place its threads.
+static void take_core(struct worker *w)
+{
+	int core = core_of(w->config.number, w->config.count);
+	cpu_set_t own;
+
+	if (core < 0 || w->config.source->place != NULL)
+		return;
+	CPU_ZERO(&own);
+	CPU_SET(core, &own);
+	pthread_setaffinity_np(w->thread, sizeof(own), &own);
+}
+
+int worker_start(struct worker *w, const struct worker_config *config)
 {
 	sigset_t all, before;
 	char name[16];
 
-	w->shard = shard;
+	w->config = *config;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	int err = pthread_create(&w->thread, NULL, worker_main, w);
@@ -83,15 +102,9 @@ int worker_start(struct worker *w, struct shard *shard, uint32_t number, uint32_
 	if (err)
 		return -err;
 	w->running = true;
-	snprintf(name, sizeof(name), "weir-shard-%u", number);
+	snprintf(name, sizeof(name), "weir-shard-%u", config->number);
 	pthread_setname_np(w->thread, name);
-	int core = core_of(number, count);
-	if (core >= 0) {
-		cpu_set_t own;
-		CPU_ZERO(&own);
-		CPU_SET(core, &own);
-		pthread_setaffinity_np(w->thread, sizeof(own), &own);
-	}
+	take_core(w);
 	return 0;
 }
 

@@ -1,0 +1,12 @@
+// Which thread runs on which of EAL's cores.
+#pragma once
+
+#include <stdint.h>
+
+// Puts the calling thread on the core of its number: EAL's main core for the first, then the others
+// in their order, from the beginning again where there are too few, which is said. Makes it known
+// to DPDK, so that it has a cache of packet buffers of its own.
+void place_thread(uint32_t thread);
+
+// The NUMA node of that core.
+unsigned place_socket(uint32_t thread);
