@@ -1,19 +1,22 @@
 // Capture source over libpcap (capture_pcap.h), the first stage of the pipeline of `weir`.
 //
 // A plain file (plain_file.h) is read without libpcap, which opens it and takes over where it stops
-// being plain, its end included.
+// being plain, its end included. What comes by a pipe or is compressed reaches libpcap through
+// byte_stream.h, which knows when it would wait.
 //
 // libpcap's bytes live only until it reads the next packet, and a batch must live until release():
 // so each frame is copied, once, into a buffer of the source's own that is used again for the next
 // batch and stays in the cache.
 #include "capture_pcap.h"
 
+#include "byte_stream.h"
 #include "core/base/compiler.h"
 #include "core/base/memory.h"
 #include "core/packet/capture_clock.h"
 #include "plain_file.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
 #include <pcap/pcap.h>
@@ -41,11 +44,13 @@ struct capture {
 	uint32_t used; // octets of frames
 	uint8_t link; // enum link_type
 	uint8_t iface;
-	struct packet_batch *batch; // being filled; during receive()
+	struct packet_batch *batch; // being filled; of the last receive()
 	struct packet held; // the first of the next batch, its bytes in frames
 	bool holds; // there is one: see capture_clock_file()
 	struct plain_file file;
 	bool plain; // libpcap is not needed so far
+	struct byte_stream *stream; // what libpcap reads; NULL: a file that is not compressed
+	bool quiet; // nothing came by the pipe in this turn
 	struct capture_clock clock;
 	uint64_t packets; // returned so far
 	int failed; // -errno to be returned when the batch before it has been
@@ -104,6 +109,7 @@ static void capture_close(struct capture *capture)
 		return;
 	if (capture->pcap != NULL)
 		pcap_close(capture->pcap);
+	byte_stream_free(capture->stream);
 	pcap_freecode(&capture->filter);
 	plain_file_close(&capture->file);
 	memory_release(capture->frames, FRAMES_SIZE);
@@ -117,39 +123,68 @@ static const char *file_title(const char *file)
 	return strcmp(file, "-") == 0 ? "standard input" : file;
 }
 
-static int open_file(struct capture *capture, const char *path, char error[CAPTURE_ERROR_SIZE])
+// A descriptor of our own, which may be closed. Returns it or -errno with a sentence in `error`.
+static int open_descriptor(const char *path, char error[CAPTURE_ERROR_SIZE])
 {
-	char why[PCAP_ERRBUF_SIZE] = "";
+	bool input = strcmp(path, "-") == 0;
+
+	if (input && isatty(STDIN_FILENO))
+		return explain(error, -EINVAL,
+			"standard input is a terminal: pipe a capture file into it");
+	int fd = input ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0)
+		return fd;
+	int err = errno;
+	return explain(error, -err, "cannot open capture file \"%s\": %s", file_title(path),
+		strerror(err));
+}
+
+// What libpcap reads, on `fd`, which belongs to it then. Returns 0 or -errno.
+static int open_stdio(struct capture *capture, int fd, FILE **ret)
+{
 	FILE *file;
 
-	if (strcmp(path, "-") == 0) {
-		if (isatty(STDIN_FILENO))
-			return explain(error, -EINVAL,
-				"standard input is a terminal: pipe a capture file into it");
-		// A descriptor of our own, which pcap_close() may close.
-		int fd = dup(STDIN_FILENO);
-		file = fd < 0 ? NULL : fdopen(fd, "rb");
-		if (file == NULL && fd >= 0)
+	if (byte_stream_needed(fd)) {
+		int err = byte_stream_new(&capture->stream, fd);
+		if (err) {
 			close(fd);
+			return err;
+		}
+		file = byte_stream_file(capture->stream);
 	} else {
-		file = fopen(path, "rbe");
+		file = fdopen(fd, "rb");
+		if (file == NULL)
+			close(fd);
 	}
-	if (file == NULL) {
-		int err = errno;
-		return explain(error, -err, "cannot open capture file \"%s\": %s", file_title(path),
-			strerror(err));
-	}
+	if (file == NULL)
+		return -ENOMEM;
 	capture->file_buffer = malloc(FILE_BUFFER_SIZE);
 	if (capture->file_buffer != NULL)
 		setvbuf(file, capture->file_buffer, _IOFBF, FILE_BUFFER_SIZE);
+	*ret = file;
+	return 0;
+}
+
+static int open_file(struct capture *capture, const char *path, char error[CAPTURE_ERROR_SIZE])
+{
+	char why[PCAP_ERRBUF_SIZE] = "";
+
+	int fd = open_descriptor(path, error);
+	if (fd < 0)
+		return fd;
+	FILE *file;
+	int err = open_stdio(capture, fd, &file);
+	if (err)
+		return explain(error, err, "cannot read capture file \"%s\": %s", capture->name,
+			strerror(-err));
 	capture->pcap =
 		pcap_fopen_offline_with_tstamp_precision(file, PCAP_TSTAMP_PRECISION_NANO, why);
-	if (capture->pcap == NULL) {
-		fclose(file);
-		return explain(error, -EBADMSG, "\"%s\" is not a capture file that can be read: %s",
-			file_title(path), why);
-	}
-	return 0;
+	if (capture->pcap != NULL)
+		return 0;
+	fclose(file);
+	const char *broken = capture->stream != NULL ? byte_stream_error(capture->stream) : NULL;
+	return explain(error, -EBADMSG, "\"%s\" is not a capture file that can be read: %s",
+		capture->name, broken != NULL ? broken : why);
 }
 
 static bool interface_up(const struct capture *capture)
@@ -198,7 +233,6 @@ static int open_live(struct capture *capture, const struct capture_config *confi
 {
 	char why[PCAP_ERRBUF_SIZE] = "";
 
-	capture->poll_ms = MAX(config->poll_ms, 1u);
 	capture->pcap = pcap_create(config->interface, why);
 	if (capture->pcap == NULL)
 		return explain(
@@ -339,6 +373,7 @@ static int capture_open(struct capture **ret, const struct capture_config *confi
 		return explain(error, -ENOMEM, "no memory to open \"%s\"", name);
 	capture->fd = -1;
 	capture->iface = config->iface;
+	capture->poll_ms = MAX(config->poll_ms, 1u);
 	capture->packet_clock = config->packet_clock;
 	capture->exit_idle_ns = config->exit_idle_ns;
 	capture->name = strdup(name);
@@ -361,7 +396,7 @@ static int capture_open(struct capture **ret, const struct capture_config *confi
 	capture->link = (uint8_t)link_type_of(pcap_datalink(capture->pcap));
 	bool filtered = config->filter != NULL && *config->filter != '\0';
 	// Standard input may be a pipe, or stand elsewhere than at the beginning.
-	bool whole = config->file != NULL &&
+	bool whole = config->file != NULL && capture->stream == NULL &&
 		ftello(pcap_file(capture->pcap)) == sizeof(struct plain_file_head);
 	if (whole && !filtered && capture->link != LINK_OTHER)
 		capture->plain = plain_file_open(&capture->file, fileno(pcap_file(capture->pcap)),
@@ -392,12 +427,17 @@ static uint32_t frame_room(uint32_t len)
 	return (len + CACHE_LINE - 1) & ~(uint32_t)(CACHE_LINE - 1);
 }
 
+static bool frames_full(const struct capture *capture)
+{
+	return FRAMES_SIZE - capture->used < FRAME_MAX;
+}
+
 // Whether a file's next packet may have been left to the next batch.
 static bool batch_full(const struct capture *capture, const struct packet_batch *batch)
 {
 	if (capture->plain)
 		return !plain_file_done(&capture->file);
-	return batch->count == PACKET_BATCH_MAX || FRAMES_SIZE - capture->used < FRAME_MAX;
+	return capture->stream != NULL || batch->count == PACKET_BATCH_MAX || frames_full(capture);
 }
 
 static void add(struct capture *capture, const struct timeval *ts, uint32_t cap_len,
@@ -425,7 +465,7 @@ static void keep(u_char *user, const struct pcap_pkthdr *head, const u_char *byt
 	memcpy(frame, bytes, len);
 	capture->used += frame_room(len);
 	add(capture, &head->ts, len, MAX(head->len, head->caplen), frame);
-	if (FRAMES_SIZE - capture->used < FRAME_MAX)
+	if (frames_full(capture))
 		pcap_breakloop(capture->pcap);
 }
 
@@ -441,23 +481,46 @@ static void take_held(struct capture *capture, struct packet_batch *batch)
 	batch->packets[batch->count++] = capture->held;
 }
 
+static void begin(struct capture *capture, struct packet_batch *batch)
+{
+	batch->count = 0;
+	batch->link = capture->link;
+	capture->used = 0;
+	capture->batch = batch;
+}
+
 // What libpcap has, up to a full batch. Returns libpcap's last word, an error after packets
 // included.
 static int dispatch(struct capture *capture, struct packet_batch *batch)
 {
 	int count;
 
-	batch->count = 0;
-	batch->link = capture->link;
-	capture->used = 0;
+	begin(capture, batch);
 	take_held(capture, batch);
-	capture->batch = batch;
 	uint32_t held = batch->count;
 	do { // a break asked for in the batch before may still be pending
 		count = pcap_dispatch(
 			capture->pcap, (int)(PACKET_BATCH_MAX - held), keep, (u_char *)capture);
 	} while (count == PCAP_ERROR_BREAK && batch->count == held);
-	capture->batch = NULL;
+	capture->packets += batch->count;
+	return count == PCAP_ERROR_BREAK ? 0 : count;
+}
+
+// The same, packet by packet as they come to be there.
+static int dispatch_stream(struct capture *capture, struct packet_batch *batch)
+{
+	int count;
+
+	begin(capture, batch);
+	capture->quiet = !byte_stream_ready(capture->stream, (int)capture->poll_ms);
+	if (capture->quiet)
+		return 0;
+	take_held(capture, batch);
+	do {
+		count = pcap_dispatch(capture->pcap, 1, keep, (u_char *)capture);
+	} while (batch->count < PACKET_BATCH_MAX && !frames_full(capture) &&
+		(count == PCAP_ERROR_BREAK ||
+			(count > 0 && byte_stream_ready(capture->stream, 0))));
 	capture->packets += batch->count;
 	return count == PCAP_ERROR_BREAK ? 0 : count;
 }
@@ -500,15 +563,19 @@ static int receive_file(struct capture *capture, struct packet_batch *batch)
 		return capture->failed;
 	}
 	errno = 0;
-	int status = capture->plain ? dispatch_plain(capture, batch) : dispatch(capture, batch);
+	int status = capture->plain       ? dispatch_plain(capture, batch)
+		: capture->stream != NULL ? dispatch_stream(capture, batch)
+					  : dispatch(capture, batch);
 	bool interrupted = status < 0 && errno == EINTR;
 	set_time_file(capture, batch, batch_full(capture, batch));
-	if (interrupted)
+	if (interrupted || capture->quiet)
 		return (int)batch->count; // no damage: whoever caught the signal knows what follows
-	if (status < 0) {
+	const char *broken = capture->stream != NULL ? byte_stream_error(capture->stream) : NULL;
+	if (status < 0 || (batch->count == 0 && broken != NULL)) {
 		capture->failed = explain(capture->error, -EBADMSG,
 			"\"%s\" is damaged or cut after packet %llu: %s", capture->name,
-			(unsigned long long)capture->packets, pcap_geterr(capture->pcap));
+			(unsigned long long)capture->packets,
+			broken != NULL ? broken : pcap_geterr(capture->pcap));
 	} else if (batch->count == 0) {
 		capture->failed = explain(
 			capture->error, -ENODATA, "\"%s\" has been read to its end", capture->name);

@@ -1,6 +1,6 @@
 # What Weir needs of Debian 12, by purpose; sourced by demo.sh and test.sh. Installs only what is missing.
 
-packages_build="gcc meson ninja-build pkg-config python3 libpcap-dev libndpi-dev libzstd-dev librdkafka-dev
+packages_build="gcc meson ninja-build pkg-config python3 libpcap-dev libndpi-dev libzstd-dev zlib1g-dev librdkafka-dev
 libyaml-dev libpsl-dev libssl-dev libcmocka-dev ieee-data publicsuffix ca-certificates"
 packages_test="libdpdk-dev clang clang-format libclang-rt-14-dev tcpdump tshark libndpi-bin iproute2 ethtool dnsmasq-base
 nginx-light avahi-daemon isc-dhcp-client udhcpc dhcpcd-base busybox curl openssl util-linux python3-protobuf protobuf-compiler kcat

@@ -2,6 +2,7 @@
 """What an operator and his scripts rely on: exit statuses, messages, what stands on which output,
 signals, privileges. Called with the path of weir; the live half needs root and namespaces."""
 
+import gzip
 import json
 import os
 import pty
@@ -205,6 +206,55 @@ class Reading(Scratch):
             self.assertNotIn("confidence", row)
             self.assertEqual(row["packets_up"], 1)
             self.assertRegex(row["dns"][0]["name"], r"^n\d+\.example$")
+
+    def test_compressed(self):
+        """By their content and not by their names, from standard input too; the rest of a cut one
+        is told of."""
+        with open(HOUSE, "rb") as file:
+            plain = file.read()
+        words, rows = (*FULL, "--seed", "1"), programs.masked(self.weir(
+            "run", "-r", HOUSE, *FULL, "--seed", "1").out)
+        packs = {"gzip": gzip.compress(plain, 1), "zstd": subprocess.run(
+            ["zstd", "-qc1", HOUSE], capture_output=True, check=True).stdout}
+        for name, packed in packs.items():
+            for shards in (1, 2):
+                with self.subTest(f"{name} {shards}"):
+                    path = self.path("day", packed)
+                    done = self.weir("run", "-r", path, *words, "--shards", shards)
+                    self.assertEqual(done.status, 0, done.said)
+                    self.assertEqual(sorted(programs.masked(done.out)), sorted(rows))
+            piped = self.weir("run", "-r", "-", *words, stdin=packed)
+            self.assertEqual(programs.masked(piped.out), rows)
+            for cut in (packed[:len(packed) // 2], packed[:-1]):
+                done = self.weir("run", "-r", self.path("cut", cut), *words)
+                self.assertEqual(done.status, 1, done.said)
+                self.assertGreater(done.health()["packets"], 1000)
+                self.assertRegex(done.said, rf'/cut" is damaged or cut after packet '
+                                 rf'{done.health()["packets"]}: the compressed data end early')
+            damaged = bytearray(packed)
+            damaged[len(packed) // 2] ^= 0x55
+            done = self.weir("run", "-r", self.path("damaged", bytes(damaged)), *words)
+            self.assertEqual(done.status, 1, done.said)
+            self.assertIn('/damaged" is damaged or cut after packet', done.said)
+            self.assertEqual(unaccounted(done.health()), 0)
+        self.refused(self.weir("run", "-r", self.path("void", gzip.compress(b"")), *FULL), "void")
+
+    def test_silent_standard_input(self):
+        """Rows that are finished go out while the writer is silent, in the middle of a packet too."""
+        packets = datagrams(70)
+        later = packets[0][0] + 3600 * 10**9
+        capture = f.pcap(packets + [(later, packets[0][1])])
+        with subprocess.Popen([WEIR, "run", "-r", "-", *FULL], cwd=self.dir, stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            process.stdin.write(capture + capture[24:50])
+            process.stdin.flush()
+            self.assertTrue(select.select([process.stdout], [], [], 20)[0])
+            row = json.loads(process.stdout.readline())
+            self.assertEqual((row["record"], row["packets_up"]), ("flow", 70))
+            began = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            process.wait(20)
+            self.assertLess(time.monotonic() - began, 3)
 
     def test_no_packet_at_all(self):
         done = self.weir("run", "-r", self.path("empty.pcap", f.pcap([])), *FULL)

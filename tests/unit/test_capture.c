@@ -21,6 +21,8 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include <zlib.h>
+#include <zstd.h>
 
 #include <cmocka.h>
 
@@ -230,6 +232,160 @@ static void standard_input(void **)
 	assert_int_not_equal(fcntl(STDIN_FILENO, F_GETFD), -1);
 	dup2(stdin_was, STDIN_FILENO);
 	close(stdin_was);
+}
+
+static size_t read_all(uint8_t *bytes, size_t size)
+{
+	FILE *file = fopen(path, "rb");
+	size_t len = fread(bytes, 1, size, file);
+
+	fclose(file);
+	return len;
+}
+
+static void write_all(const uint8_t *bytes, size_t len)
+{
+	FILE *file = fopen(path, "wb");
+
+	assert_int_equal(fwrite(bytes, 1, len, file), len);
+	fclose(file);
+}
+
+static size_t pack_gzip(uint8_t *to, size_t size, const uint8_t *from, size_t len)
+{
+	z_stream z = {.next_in = (uint8_t *)(uintptr_t)from,
+		.avail_in = (unsigned)len,
+		.next_out = to,
+		.avail_out = (unsigned)size};
+
+	assert_int_equal(deflateInit2(&z, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY), Z_OK);
+	assert_int_equal(deflate(&z, Z_FINISH), Z_STREAM_END);
+	deflateEnd(&z);
+	return z.total_out;
+}
+
+static size_t pack_zstd(uint8_t *to, size_t size, const uint8_t *from, size_t len)
+{
+	size_t packed = ZSTD_compress(to, size, from, len, 1);
+
+	assert_false(ZSTD_isError(packed));
+	return packed;
+}
+
+typedef size_t pack(uint8_t *to, size_t size, const uint8_t *from, size_t len);
+static pack *const packs[] = {pack_gzip, pack_zstd};
+
+static void write_two(bool big, bool ng)
+{
+	struct writer w = writer_open(big);
+
+	if (ng) {
+		ng_head(&w, 1, 6);
+		ng_packet(&w, UINT64_C(1500000000123456), 61, 61, 'a');
+		ng_packet(&w, UINT64_C(1500000001123456), 62, 1500, 'b');
+	} else {
+		pcap_head(&w, 0xa1b2c3d4, 1);
+		pcap_record(&w, 1500000000, 123456, 61, 61, 'a');
+		pcap_record(&w, 1500000001, 123456, 62, 1500, 'b');
+	}
+	fclose(w.file);
+}
+
+// Whole, and as two compressed streams one after the other.
+static void compressed(void **)
+{
+	uint8_t plain[1024], packed[2048];
+
+	for (unsigned i = 0; i < 2 * 2 * ARRAY_COUNT(packs); i++) {
+		pack *how = packs[i / 4];
+		write_two(i & 1, i & 2);
+		size_t len = read_all(plain, sizeof(plain));
+		write_all(packed, how(packed, sizeof(packed), plain, len));
+		expect_two(123456000);
+		size_t first = how(packed, sizeof(packed), plain, 70);
+		size_t second = how(packed + first, sizeof(packed) - first, plain + 70, len - 70);
+		write_all(packed, first + second);
+		expect_two(123456000);
+	}
+}
+
+// What could be read comes out, then the error; it says where. A zstd frame of one block gives
+// nothing before its end, so there are three.
+static void compressed_and_cut(void **)
+{
+	uint8_t plain[512], packed[2048];
+
+	struct writer w = writer_open(false);
+	pcap_head(&w, 0xa1b2c3d4, 1);
+	for (int i = 0; i < 3; i++)
+		pcap_record(&w, 1500000000, 0, 24, 24, 'a' + i);
+	fclose(w.file);
+	assert_int_equal(read_all(plain, sizeof(plain)), 24 + 3 * 40);
+	for (size_t p = 0; p < ARRAY_COUNT(packs); p++) {
+		size_t ends[4] = {0};
+		for (unsigned i = 0, from = 0; i < 3; from = 64 + 40 * i++)
+			ends[i + 1] = ends[i] +
+				packs[p](packed + ends[i], 512, plain + from, 64 + 40 * i - from);
+		for (size_t cut = ends[1]; cut <= ends[3] + 1; cut++) {
+			uint8_t damaged[2048];
+			memcpy(damaged, packed, cut);
+			if (cut > ends[3])
+				damaged[ends[1]] ^= 0xff; // the second stream's first octet
+			write_all(damaged, MIN(cut, ends[3]));
+			struct capture *capture = open_path(path);
+			int count = 0, got;
+			while ((got = ops->receive(capture, &batch)) > 0)
+				count += got;
+			const char *said = ops->error(capture);
+			bool fine = cut == ends[1] || cut == ends[2] || cut == ends[3];
+			assert_int_equal(got, fine ? -ENODATA : -EBADMSG);
+			if (!fine) {
+				assert_non_null(strstr(said, path));
+				assert_non_null(strstr(said, "compressed data"));
+				assert_non_null(strstr(said,
+					cut > ends[3] ? "damaged at octet" : "early at octet"));
+			}
+			unsigned whole = cut > ends[3] ? 0 : (cut >= ends[2]) + (cut >= ends[3]);
+			assert_in_range(count, 1 + whole, 3);
+			ops->close(capture);
+		}
+	}
+}
+
+// Octet by octet through a pipe: receive() never waits for the rest of a record, and gives each
+// packet when its last octet came.
+static void slow_pipe(void **)
+{
+	enum { CLASSIC_HEAD = 24, NG_HEAD = 60 };
+	uint8_t bytes[1024];
+
+	for (unsigned i = 0; i < 4; i++) {
+		bool ng = i & 2;
+		write_two(i & 1, ng);
+		size_t len = read_all(bytes, sizeof(bytes)), at = ng ? NG_HEAD : CLASSIC_HEAD;
+		size_t first = at + (ng ? 32 + 64 : 16 + 61);
+		int ends[2], stdin_was = dup(STDIN_FILENO), count = 0;
+		assert_int_equal(pipe(ends), 0);
+		dup2(ends[0], STDIN_FILENO);
+		assert_int_equal(write(ends[1], bytes, at), at);
+		struct capture *capture = open_path("-");
+		while (at < len) {
+			assert_int_equal(ops->receive(capture, &batch), 0);
+			assert_int_equal(write(ends[1], bytes + at++, 1), 1);
+			if (at == first || at == len) {
+				assert_int_equal(ops->receive(capture, &batch), 1);
+				assert_int_equal(batch.packets[0].data[60], 'a' + count++);
+			}
+		}
+		assert_int_equal(count, 2);
+		assert_int_equal(ops->receive(capture, &batch), 0);
+		close(ends[1]);
+		assert_int_equal(ops->receive(capture, &batch), -ENODATA);
+		ops->close(capture);
+		close(ends[0]);
+		dup2(stdin_was, STDIN_FILENO);
+		close(stdin_was);
+	}
 }
 
 // Cut at every octet: whole packets come out, then the error, which says where.
@@ -708,6 +864,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(formats),
 		cmocka_unit_test(standard_input),
+		cmocka_unit_test(compressed),
+		cmocka_unit_test(compressed_and_cut),
+		cmocka_unit_test(slow_pipe),
 		cmocka_unit_test(cut_files),
 		cmocka_unit_test(refused),
 		cmocka_unit_test(link_types),
