@@ -195,6 +195,7 @@ int options_read(struct settings *settings, int argc, char **argv, struct proble
 		err = pass(settings, argc, argv, false, problems);
 	if (err == 0 && settings->read_file != NULL && settings->interface != NULL)
 		problems_add(problems, "command line", 0, "-r and -i exclude each other");
+	settings_apply_limits(settings);
 	// A capture file given here is read in place of the interface that the settings name.
 	if (settings->read_file == NULL && settings->interface == NULL)
 		settings->interface = configured;

@@ -20,7 +20,7 @@ struct sample {
 	struct usage_row usage;
 	uint64_t counters[COUNTER_COUNT];
 	struct health_interface interface;
-	struct health_memory memory;
+	struct memory_pool memory;
 	struct health_row health;
 	struct segment_event segment; // last, as its findings have no fixed size
 };

@@ -100,6 +100,39 @@ static void test_committed_file_gives_the_defaults(void **)
 	settings_fini(&read);
 }
 
+static void test_limits(void **)
+{
+	struct settings s;
+	struct problems problems;
+
+	assert_int_equal(read_text(&s, &problems,
+				 "limits: gateway\n"
+				 "clients:\n  answers: 4000\n"
+				 "flow:\n  active: 2m\n"),
+		0);
+	assert_int_equal(settings_set(&s, "usage.max", "5000", &problems), 0);
+	assert_int_equal(s.flows_max, 262144); // until all is read
+	settings_apply_limits(&s);
+	assert_int_equal(s.flows_max, 100000);
+	assert_int_equal(s.clients_max, 4096);
+	assert_int_equal(s.dpi_memory, 8 << 20);
+	assert_int_equal(s.active, 120 * NS_PER_S);
+	// What file or command line say stands.
+	assert_int_equal(s.answers_max, 4000);
+	assert_int_equal(s.usage_max, 5000);
+	settings_fini(&s);
+
+	assert_int_equal(settings_init(&s), 0);
+	settings_apply_limits(&s);
+	assert_int_equal(s.flows_max, 262144);
+	assert_int_equal(settings_set(&s, "limits", "server", &problems), 0);
+	settings_apply_limits(&s);
+	assert_int_equal(s.flows_max, 4194304);
+	assert_int_not_equal(settings_set(&s, "limits", "huge", &problems), 0);
+	settings_fini(&s);
+	problems_fini(&problems);
+}
+
 static void test_values(void **)
 {
 	struct settings s;
@@ -262,6 +295,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_committed_file_is_the_table),
 		cmocka_unit_test(test_committed_file_gives_the_defaults),
+		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_values),
 		cmocka_unit_test(test_all_that_is_wrong_is_said),
 		cmocka_unit_test(test_a_rule_stands_once),

@@ -1,7 +1,10 @@
 // Large memory, reserved at start.
 #include "core/base/memory.h"
 
+#include "core/base/compiler.h"
+
 #include <stdint.h>
+#include <string.h>
 #include <sys/mman.h>
 
 enum { HUGE_PAGE = 2 << 20 };
@@ -32,4 +35,18 @@ void memory_prefault(void *memory, size_t bytes)
 		volatile uint8_t *page = (uint8_t *)memory + at;
 		*page = *page;
 	}
+}
+
+void memory_pools_add(struct memory_pools *pools, const char *name, size_t used, size_t size)
+{
+	for (uint32_t i = 0; i < pools->count; i++) {
+		if (strcmp(pools->items[i].name, name) == 0) {
+			pools->items[i].size += size;
+			if (used != MEMORY_UNKNOWN)
+				pools->items[i].used += used;
+			return;
+		}
+	}
+	REQUIRE(pools->count < MEMORY_POOLS_MAX);
+	pools->items[pools->count++] = (struct memory_pool){name, used, size};
 }

@@ -2,10 +2,25 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 
 // Reserves `bytes` of zeroed memory without touching it, or returns NULL.
 void *memory_reserve(size_t bytes);
 void memory_release(void *memory, size_t bytes); // accepts NULL
+
+// What the start says of memory, and health: the parts of the whole, each by its name. Shards that
+// have one each of a kind are one part.
+enum { MEMORY_POOLS_MAX = 16 };
+#define MEMORY_UNKNOWN SIZE_MAX // what is in use: another thread's, which it does not tell
+struct memory_pool {
+	const char *name; // static
+	size_t used, size; // octets
+};
+struct memory_pools {
+	struct memory_pool items[MEMORY_POOLS_MAX];
+	uint32_t count;
+};
+void memory_pools_add(struct memory_pools *pools, const char *name, size_t used, size_t size);
 
 // Touches every page, so that later use never waits for the kernel.
 void memory_prefault(void *memory, size_t bytes);

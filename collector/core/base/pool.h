@@ -65,6 +65,12 @@ static inline void pool_give(struct pool *pool, uint32_t idx)
 	pool->used--;
 }
 
+// Bytes of objects in use.
+static inline size_t pool_used_bytes(const struct pool *pool)
+{
+	return (size_t)pool->used * pool->object_size;
+}
+
 // Bytes reserved in all.
 static inline size_t pool_bytes(const struct pool *pool)
 {

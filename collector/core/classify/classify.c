@@ -136,13 +136,15 @@ void classify_free(struct classify *c)
 	free(c);
 }
 
-size_t classify_bytes(const struct classify *c)
+void classify_memory(const struct classify *c, struct memory_pools *pools)
 {
-	size_t bytes = sizeof(*c) + c->library_bytes + pool_bytes(&c->findings.chunks);
+	size_t states = 0;
 
 	for (uint32_t i = 0; i < c->count; i++)
-		bytes += pool_bytes(&c->instances[i].states);
-	return bytes;
+		states += pool_bytes(&c->instances[i].states);
+	memory_pools_add(pools, "names of flows", MEMORY_UNKNOWN, pool_bytes(&c->findings.chunks));
+	memory_pools_add(pools, "DPI states", MEMORY_UNKNOWN, states);
+	memory_pools_add(pools, "DPI library", MEMORY_UNKNOWN, c->library_bytes);
 }
 
 const struct taxonomy *classify_taxonomy(const struct classify *c)

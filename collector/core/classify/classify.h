@@ -2,6 +2,7 @@
 // turns ended flows into segment events. One shard's thread.
 #pragma once
 
+#include "core/base/memory.h"
 #include "core/classify/classifier.h"
 #include "core/event/event_ring.h"
 #include "core/flow/flow_table.h"
@@ -25,7 +26,7 @@ struct classify_settings {
 int classify_new(
 	struct classify **ret, const struct classify_settings *settings, struct counters *counters);
 void classify_free(struct classify *classify); // accepts NULL
-size_t classify_bytes(const struct classify *classify);
+void classify_memory(const struct classify *classify, struct memory_pools *pools);
 const struct taxonomy *classify_taxonomy(const struct classify *classify);
 
 // Shows packets [from, to) to whoever still wants them. Facts and answers go out as events.

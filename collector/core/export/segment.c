@@ -46,7 +46,9 @@ int segment_writer_new(struct segment_writer **ret, int level)
 		segment_writer_free(w);
 		return -ENOMEM;
 	}
-	size_t code = ZSTD_CCtx_setParameter(w->zstd, ZSTD_c_compressionLevel, level);
+	// Zstd's own 0 is its default, 3. Ours is -1: literals as they are, and a smaller table.
+	size_t code =
+		ZSTD_CCtx_setParameter(w->zstd, ZSTD_c_compressionLevel, level == 0 ? -1 : level);
 	REQUIRE(!ZSTD_isError(code));
 	code = ZSTD_CCtx_setParameter(w->zstd, ZSTD_c_windowLog, WINDOW_LOG);
 	REQUIRE(!ZSTD_isError(code));

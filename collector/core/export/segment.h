@@ -27,8 +27,8 @@ struct segment_info {
 
 struct segment_writer;
 
-// One writer serves one segment after another with the same memory. `level`: of zstd. Returns 0 or
-// -ENOMEM.
+// One writer serves one segment after another with the same memory. `level`: of zstd, or 0 for its
+// -1. Returns 0 or -ENOMEM.
 int segment_writer_new(struct segment_writer **ret, int level);
 void segment_writer_free(struct segment_writer *writer); // accepts NULL; the file stays as it is
 

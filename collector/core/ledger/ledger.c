@@ -151,11 +151,17 @@ void ledger_free(struct ledger *l)
 	free(l);
 }
 
-size_t ledger_bytes(const struct ledger *l)
+void ledger_memory(const struct ledger *l, struct memory_pools *pools)
 {
-	return sizeof(*l) + reorder_bytes(&l->reorder) + client_table_bytes(&l->clients) +
-		bindings_bytes(&l->bindings) + answers_bytes(&l->answers) + usage_bytes(&l->usage) +
-		l->deadlines.max * sizeof(*l->deadlines.heap);
+	memory_pools_add(pools, "reordering", MEMORY_UNKNOWN, reorder_bytes(&l->reorder));
+	memory_pools_add(pools, "clients", pool_used_bytes(&l->clients.pool),
+		client_table_bytes(&l->clients) + l->deadlines.max * sizeof(*l->deadlines.heap));
+	memory_pools_add(pools, "bindings", pool_used_bytes(&l->bindings.pool),
+		bindings_bytes(&l->bindings));
+	memory_pools_add(
+		pools, "answers", pool_used_bytes(&l->answers.pool), answers_bytes(&l->answers));
+	memory_pools_add(
+		pools, "usage", pool_used_bytes(&l->usage.entries), usage_bytes(&l->usage));
 }
 
 int ledger_add_local(struct ledger *l, const uint8_t *ip, bool ip6, uint8_t prefix_len)

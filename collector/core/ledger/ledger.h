@@ -31,7 +31,7 @@ int ledger_check(const struct settings *settings, struct problems *problems);
 // Returns 0 or -errno with *ret untouched. All borrowed for the ledger's life.
 int ledger_new(struct ledger **ret, const struct ledger_config *config);
 void ledger_free(struct ledger *ledger); // accepts NULL
-size_t ledger_bytes(const struct ledger *ledger);
+void ledger_memory(const struct ledger *ledger, struct memory_pools *pools);
 
 // Live: the link's own prefixes are local, too (from the interface's addresses).
 int ledger_add_local(struct ledger *ledger, const uint8_t *ip, bool ip6, uint8_t prefix_len);

@@ -161,7 +161,7 @@ static uint8_t *put_health_exporter(struct record *d, uint8_t *at, const struct 
 static uint8_t *put_health_memory(struct record *d, uint8_t *at, const struct health_row *row)
 {
 	for (uint32_t i = 0; i < row->memory_count && ROOM_FOR_ENTRY; i++) {
-		const struct health_memory *e = &row->memory[i];
+		const struct memory_pool *e = &row->memory[i];
 		PUT_ENTRY(27, HEALTH_MEMORY_FIELDS);
 	}
 	return at;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "core/base/counters.h"
+#include "core/base/memory.h"
 #include "core/classify/taxonomy.h"
 #include "core/client/client.h"
 #include "core/event/event.h"
@@ -91,11 +92,6 @@ enum lost_cause {
 };
 const char *lost_cause_name(enum lost_cause cause); // "queue_full"
 
-struct health_memory {
-	const char *pool;
-	uint64_t used, size;
-};
-
 struct health_row {
 	uint64_t time_ns;
 	uint64_t uptime_s;
@@ -112,7 +108,7 @@ struct health_row {
 	bool exporter_up;
 	uint64_t in_flight, bytes_raw, bytes_sent;
 	const char *last_error; // or NULL
-	const struct health_memory *memory;
+	const struct memory_pool *memory;
 	uint32_t memory_count;
 	uint64_t one_way_flows, flows_seen; // for visibility.one_way_ratio
 	int64_t clock_step_ns;

@@ -478,8 +478,8 @@ const char *schema_unit_name(enum field_unit unit); // "ns"; "" for none and for
 	HS(S, cpu, 1, stage, STRING, NONE, NO_TEXT) \
 	HS(S, cpu, 2, ns, COUNT64, NS, NO_DATA)
 #define HEALTH_MEMORY_FIELDS(S) \
-	HS(S, memory, 1, pool, STRING, NONE, true, text(e->pool)) \
-	HS(S, memory, 2, used, COUNT64, OCTETS, true, e->used) \
+	HS(S, memory, 1, pool, STRING, NONE, true, text(e->name)) \
+	HS(S, memory, 2, used, COUNT64, OCTETS, e->used != MEMORY_UNKNOWN, e->used) \
 	HS(S, memory, 3, size, COUNT64, OCTETS, true, e->size)
 #define HEALTH_VISIBILITY_FIELDS(S) \
 	HS(S, visibility, 1, one_way_ratio, DOUBLE, NONE, row->flows_seen > 0, \

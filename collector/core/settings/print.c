@@ -68,7 +68,12 @@ void settings_print_yaml(FILE *out)
 		snprintf(indent, sizeof(indent), "%*s", (int)(2 * depth), "");
 		setting_describe(allowed, sizeof(allowed), s);
 		fprintf(out, "%s# %s: %s.\n", indent, s->help, allowed);
-		fprintf(out, "%s%s%s:", indent, s->initial == NULL ? "# " : "",
+		// One that `limits` chooses stays open to it.
+		const char *gateway = setting_limit(s->path, LIMITS_GATEWAY);
+		if (gateway != NULL)
+			fprintf(out, "%s# limits: gateway has %s, server %s.\n", indent, gateway,
+				setting_limit(s->path, LIMITS_SERVER));
+		fprintf(out, "%s%s%s:", indent, s->initial == NULL || gateway != NULL ? "# " : "",
 			dot != NULL ? dot + 1 : s->path);
 		if (s->initial == NULL)
 			fprintf(out, "\n");
@@ -88,6 +93,10 @@ void settings_print_help(FILE *out)
 		fprintf(out, "  %s\n      %s: %s.", s->path, s->help, allowed);
 		if (s->initial != NULL && *s->initial != '\0')
 			fprintf(out, " Default: %s.", s->initial);
+		if (setting_limit(s->path, LIMITS_GATEWAY) != NULL)
+			fprintf(out, " Gateway: %s. Server: %s.",
+				setting_limit(s->path, LIMITS_GATEWAY),
+				setting_limit(s->path, LIMITS_SERVER));
 		fprintf(out, "\n");
 	}
 }

@@ -37,6 +37,9 @@ extern const struct setting setting_table[SETTING_COUNT];
 
 const struct setting *setting_find(const char *path); // or NULL
 
+// What `limits` chooses for a setting; NULL when it does not, or leaves the default.
+const char *setting_limit(const char *path, enum setting_limits which);
+
 // Checks one value and puts it into its place; false, with the place untouched, when it does not
 // fit.
 bool setting_put(struct settings *settings, const struct setting *setting, const char *text);

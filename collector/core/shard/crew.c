@@ -338,12 +338,13 @@ const char *crew_broken(const struct crew *c)
 	return NULL;
 }
 
-void crew_memory(const struct crew *c, struct crew_memory *ret)
+void crew_memory(const struct crew *c, struct memory_pools *pools)
 {
-	*ret = (struct crew_memory){.rings = (size_t)c->count * RING_BYTES};
 	for (uint32_t i = 0; i < c->count; i++) {
-		ret->flows += flow_table_bytes(c->members[i].shard.flows);
-		ret->classify += classify_bytes(c->members[i].shard.classify);
+		const struct shard *shard = &c->members[i].shard;
+		memory_pools_add(pools, "flows", MEMORY_UNKNOWN, flow_table_bytes(shard->flows));
+		classify_memory(shard->classify, pools);
+		memory_pools_add(pools, "events", MEMORY_UNKNOWN, RING_BYTES);
 	}
 }
 

@@ -49,10 +49,7 @@ bool crew_read_whole(const struct crew *crew);
 // What the source says it broke of, or NULL.
 const char *crew_broken(const struct crew *crew);
 
-struct crew_memory {
-	size_t flows, classify, rings;
-};
-void crew_memory(const struct crew *crew, struct crew_memory *ret);
+void crew_memory(const struct crew *crew, struct memory_pools *pools);
 
 // Flows at this time.
 uint32_t crew_flows(const struct crew *crew);

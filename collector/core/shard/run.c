@@ -204,17 +204,30 @@ static int drop_privileges(const struct run *r)
 	return err;
 }
 
+static void list_memory(const struct run *r, struct memory_pools *pools)
+{
+	*pools = (struct memory_pools){0};
+	crew_memory(r->crew, pools);
+	ledger_memory(r->ledger, pools);
+	memory_pools_add(pools, "batches", MEMORY_UNKNOWN, batch_pool_bytes(&r->batches));
+}
+
 static void say_memory(const struct run *r)
 {
-	struct crew_memory crew;
-	crew_memory(r->crew, &crew);
-	size_t ledger = ledger_bytes(r->ledger), batches = batch_pool_bytes(&r->batches);
-	size_t total = crew.flows + crew.classify + crew.rings + ledger + batches;
+	static const char *const limits[] = {"default", "gateway", "server"};
+	struct memory_pools pools;
+	char text[512];
+	size_t total = 0, len = 0;
 
-	log_info("memory reserved: %zu MiB (flows %zu, classification %zu, clients and usage %zu, "
-		 "batches %zu, events %zu)",
-		total >> 20, crew.flows >> 20, crew.classify >> 20, ledger >> 20, batches >> 20,
-		crew.rings >> 20);
+	list_memory(r, &pools);
+	for (uint32_t i = 0; i < pools.count && len < sizeof(text); i++) {
+		const struct memory_pool *p = &pools.items[i];
+		total += p->size;
+		len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s %zu",
+			i > 0 ? ", " : "", p->name, p->size >> 10);
+	}
+	log_info("memory reserved, limits %s: %zu KiB (%s)", limits[r->settings->limits],
+		total >> 10, text);
 }
 
 // Several shards have threads, which start when nothing of root's is left to do.
@@ -247,7 +260,7 @@ static int run_open(struct run *r)
 		err = drop_privileges(r);
 	if (!err)
 		err = start_crew(r);
-	if (!err && r->live)
+	if (!err)
 		say_memory(r);
 	return err;
 }
@@ -300,22 +313,16 @@ static void write_health(struct run *r, bool last)
 {
 	uint64_t counters[COUNTER_COUNT];
 	struct health_interface interfaces[SHARDS_MAX];
-	struct crew_memory crew;
+	struct memory_pools pools;
 	struct capture_stats capture;
 	struct ledger_stats ledger;
 	struct export_stats export;
 
 	sum_counters(r, counters);
 	sum_sources(r, &capture, interfaces);
-	crew_memory(r->crew, &crew);
+	list_memory(r, &pools);
 	ledger_stats(r->ledger, &ledger);
 	export_stats(r->export, &export);
-	struct health_memory memory[] = {
-		{"flows", 0, crew.flows},
-		{"classification", 0, crew.classify},
-		{"ledger", 0, ledger_bytes(r->ledger)},
-		{"batches", 0, batch_pool_bytes(&r->batches)},
-	};
 	struct health_row row = {
 		.time_ns = wall_ns(),
 		.uptime_s = (steady_ns() - r->started_ns) / NS_PER_S,
@@ -332,8 +339,8 @@ static void write_health(struct run *r, bool last)
 		.bytes_raw = export.exporter.bytes_raw,
 		.bytes_sent = export.exporter.bytes_sent,
 		.last_error = export.last_error[0] != '\0' ? export.last_error : NULL,
-		.memory = memory,
-		.memory_count = ARRAY_COUNT(memory),
+		.memory = pools.items,
+		.memory_count = pools.count,
 		.one_way_flows = ledger.one_way_flows,
 		.flows_seen = ledger.flows_seen,
 		.clock_step_ns = capture.clock_step_ns,
