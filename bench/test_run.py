@@ -1,19 +1,26 @@
 #!/usr/bin/env python3
-"""What bench/run says of figures: when it refuses a ratio, what a stage costs, what it counts."""
+"""What bench/run and bench/check say of figures: when a ratio is refused, what a stage costs, when it has grown."""
 import importlib.machinery
 import importlib.util
 import pathlib
 import struct
-import subprocess
 import sys
 import tempfile
 import unittest
 
-RUN = pathlib.Path(__file__).resolve().parent / "run"
+HERE = pathlib.Path(__file__).resolve().parent
 sys.dont_write_bytecode = True
-loader = importlib.machinery.SourceFileLoader("run", str(RUN))
-run = importlib.util.module_from_spec(importlib.util.spec_from_loader("run", loader))
-loader.exec_module(run)
+
+
+def load(name):
+    loader = importlib.machinery.SourceFileLoader(name, str(HERE / name))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(name, loader))
+    loader.exec_module(module)
+    return module
+
+
+run, check = load("run"), load("check")
+captures = run.captures
 
 
 def capture(path, lengths):
@@ -42,22 +49,29 @@ class Run(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             whole, head = pathlib.Path(folder, "whole"), pathlib.Path(folder, "head")
             capture(whole, range(60, 160))
-            self.assertEqual(run.packets_of(whole), 100)
-            self.assertEqual(run.packets_of(run.head_of(whole, head, 7)), 7)
-            self.assertEqual(run.packets_of(run.head_of(whole, head, 1000)), 100)
+            self.assertEqual(captures.packets_of(whole), 100)
+            self.assertEqual(captures.packets_of(captures.head_of(whole, head, 7)), 7)
+            self.assertEqual(captures.packets_of(captures.head_of(whole, head, 1000)), 100)
             self.assertEqual(head.read_bytes(), whole.read_bytes())
-            self.assertEqual(run.packets_of(run.head_of(whole, head, 0)), 0)
+            self.assertEqual(captures.packets_of(captures.head_of(whole, head, 0)), 0)
 
-    def test_without_corpora(self):
-        with tempfile.TemporaryDirectory() as folder:
-            # Alone in a folder, it finds no ../shared.
-            alone = pathlib.Path(folder, "a", "bench", "run")
-            alone.parent.mkdir(parents=True)
-            alone.write_bytes(RUN.read_bytes())
-            done = subprocess.run([sys.executable, alone, "--corpora", pathlib.Path(folder, "none")],
-                                  capture_output=True, text=True)
-            self.assertEqual(done.returncode, run.CANNOT)
-            self.assertIn("lacks B, C, D, E", done.stderr)
+    def test_growth(self):
+        def grown(now, was):
+            return check.compare({"B": {"flows": now}}, {"B": {"flows": was}})[1]
+
+        self.assertEqual(grown(1100, 1000), [])
+        self.assertEqual(grown(1101, 1000), ["B flows"])
+        self.assertEqual(grown(10, 1000), [])
+        # A stage of nearly nothing; one that the record does not have.
+        self.assertEqual(grown(8, 4), [])
+        self.assertEqual(grown(10, 4), ["B flows"])
+        self.assertEqual(check.compare({"B": {"new": 6}}, {})[1], ["B new"])
+
+    def test_stages_of(self):
+        # Beyond the empty capture's, and beyond the stage before.
+        start = {level: (0, 1000) for level in check.LEVELS}
+        counts = {level: (10, 1000 + 100 * (i + 1)) for i, level in enumerate(check.LEVELS)}
+        self.assertEqual(check.stages_of(counts, start), {level: 10.0 for level in check.LEVELS})
 
 
 if __name__ == "__main__":
