@@ -113,6 +113,7 @@ static void make_classify(struct bench *b)
 		.dpi_admitted = s->admission == ADMISSION_ON ? (uint32_t)s->admission_rate : 0,
 		.findings_max = (uint32_t)s->findings_max,
 		.dpi = b->level >= LEVEL_NDPI && s->dpi,
+		.dpi_plain = s->dpi_plain,
 		.classifiers = b->level >= LEVEL_NAMES ? classifiers : no_classifiers,
 	};
 	int err = classify_new(&b->shard->classify, &classify, b->counters);

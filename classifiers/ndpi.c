@@ -5,6 +5,7 @@
 // nDPI's flow is written there instead; after a verdict only what can still refine it; at most
 // PACKETS_MAX packets with payload.
 #include "classifiers/arena.h"
+#include "classifiers/ndpi_dispatch.h"
 #include "core/base/compiler.h"
 #include "core/base/cursor.h"
 #include "core/classify/classifier.h"
@@ -50,7 +51,8 @@ static void library_free(void *memory)
 }
 
 // Names are the same in every module, and outlive them. Modules are opened by one thread.
-static void taxonomy_fill(struct taxonomy *taxonomy, struct ndpi_detection_module_struct *module)
+static void taxonomy_fill(
+	struct taxonomy *taxonomy, struct ndpi_detection_module_struct *module, bool plain)
 {
 	static struct taxonomy names;
 	unsigned count = ndpi_get_num_supported_protocols(module);
@@ -63,6 +65,8 @@ static void taxonomy_fill(struct taxonomy *taxonomy, struct ndpi_detection_modul
 			names.category[i] =
 				strdup(ndpi_category_get_name(module, (ndpi_protocol_category_t)i));
 	*taxonomy = names;
+	taxonomy->origin = plain ? "libndpi, which asks its dissectors itself"
+				 : "libndpi 4.2.0, whose dissectors are asked by our own loop";
 }
 static_assert((int)NDPI_PROTOCOL_NUM_CATEGORIES <= (int)TAXONOMY_CATEGORIES_MAX);
 
@@ -101,7 +105,8 @@ static int ndpi_classifier_open(void **ret_self, const struct classifier_config 
 	NDPI_BITMASK_SET_ALL(all);
 	ndpi_set_protocol_detection_bitmask2(self->module, &all);
 	ndpi_finalize_initialization(self->module);
-	taxonomy_fill(config->taxonomy, self->module);
+	bool plain = config->plain || !ndpi_dispatch_install(self->module);
+	taxonomy_fill(config->taxonomy, self->module, plain);
 	*ret_self = self;
 	return 0;
 fail:

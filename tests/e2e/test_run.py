@@ -256,6 +256,12 @@ class Reading(Scratch):
             process.wait(20)
             self.assertLess(time.monotonic() - began, 3)
 
+    def test_who_asks_the_dissectors(self):
+        """Our loop over libndpi's dissectors and its own make the same rows: risks, categories too."""
+        ours, its = (self.weir("run", "-r", HOUSE, *FULL, "--seed", "1", "--set",
+                               f"dpi.plain={plain}") for plain in ("no", "yes"))
+        self.assertEqual(programs.masked(ours.out), programs.masked(its.out))
+
     def test_no_packet_at_all(self):
         done = self.weir("run", "-r", self.path("empty.pcap", f.pcap([])), *FULL)
         self.assertEqual(done.status, 0, done.said)

@@ -1,5 +1,6 @@
 // The verdicts of classifiers/ndpi.c, which shows nDPI few packets, equal those of plain nDPI,
-// which is shown every packet as ndpiReader does it: on our own capture, on the corpus where it
+// which is shown every packet as ndpiReader does it, whether its dissectors are asked by our loop
+// (classifiers/ndpi_dispatch.c) or by its own: on our own capture, on the corpus where it
 // lies beside the sources, and on both with packets changed, lost, doubled and swapped (fixed
 // seeds).
 //
@@ -73,13 +74,14 @@ void flow_table_done(struct flow_table *, struct flow *)
 extern const struct classifier_ops ndpi_classifier_ops;
 static const struct classifier_ops *const only_ndpi[] = {&ndpi_classifier_ops, NULL};
 
-static void world_open(uint64_t memory_bytes)
+static void world_open(uint64_t memory_bytes, bool plain)
 {
 	struct classify_settings settings = {
 		.dpi_states_max = 1 << 18,
 		.dpi_memory_bytes = memory_bytes,
 		.findings_max = 1024,
 		.dpi = true,
+		.dpi_plain = plain,
 		.classifiers = only_ndpi,
 	};
 	NDPI_PROTOCOL_BITMASK all;
@@ -377,32 +379,36 @@ static void check(const char *what)
 
 static void test_house(void **)
 {
-	world_open((uint64_t)64 << 20);
-	for (uint32_t seed = 0; seed <= MUTATIONS; seed++)
-		run_file(HOUSE, seed);
-	check("house");
-	world_close();
+	for (unsigned plain = 0; plain < 2; plain++) {
+		world_open((uint64_t)64 << 20, plain);
+		for (uint32_t seed = 0; seed <= MUTATIONS; seed++)
+			run_file(HOUSE, seed);
+		check(plain ? "house, its loop" : "house, our loop");
+		world_close();
+	}
 }
 
 static void test_corpus(void **)
 {
 	const char *corpus = getenv("NDPI_PLAIN_CORPUS");
 
-	world_open((uint64_t)64 << 20);
-	for (uint32_t seed = 0; seed <= MUTATIONS; seed++)
-		run_folder(corpus == NULL ? CORPUS : corpus, seed);
-	if (world.flows > 0)
-		check("corpus");
-	else
-		print_message("corpus: not here\n");
-	world_close();
+	for (unsigned plain = 0; plain < 2; plain++) {
+		world_open((uint64_t)64 << 20, plain);
+		for (uint32_t seed = 0; seed <= MUTATIONS; seed++)
+			run_folder(corpus == NULL ? CORPUS : corpus, seed);
+		if (world.flows > 0)
+			check(plain ? "corpus, its loop" : "corpus, our loop");
+		else
+			print_message("corpus: not here\n");
+		world_close();
+	}
 }
 
 // Little memory: flows are given up and counted, in the middle of whatever nDPI was at, and it goes
 // on with the next ones.
 static void test_little_memory(void **)
 {
-	world_open(1024);
+	world_open(1024, false);
 	world.little_memory = true;
 	for (uint32_t seed = 0; seed <= MUTATIONS; seed++)
 		run_file(HOUSE, seed);
@@ -413,7 +419,7 @@ static void test_little_memory(void **)
 
 	const char *corpus = getenv("NDPI_PLAIN_CORPUS");
 	for (uint64_t memory = 4096; memory <= 16384; memory *= 2) {
-		world_open(memory);
+		world_open(memory, false);
 		world.little_memory = true;
 		run_folder(corpus == NULL ? CORPUS : corpus, 1);
 		if (world.flows > 0)

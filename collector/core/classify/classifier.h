@@ -76,6 +76,7 @@ struct classifier_config {
 	uint32_t states_max; // flow states at most
 	uint64_t memory_bytes; // for what the library allocates inside
 	uint16_t packets_max; // payload packets shown at most (settings; 0: the classifier's own)
+	bool plain; // its library is used as it comes, without what makes it faster
 };
 
 struct classifier_ops {

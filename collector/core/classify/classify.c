@@ -58,6 +58,7 @@ static int instance_open(struct classify *c, const struct classify_settings *set
 		.states_max = settings->dpi_states_max,
 		.memory_bytes = settings->dpi_memory_bytes,
 		.packets_max = ops->verdicts ? settings->dpi_packets_max : 0,
+		.plain = settings->dpi_plain,
 	};
 
 	in->ops = ops;

@@ -17,6 +17,7 @@ struct classify_settings {
 			       // all
 	uint32_t findings_max; // chunks
 	bool dpi; // off: no nDPI
+	bool dpi_plain; // struct classifier_config, plain
 	const struct excluded *excluded; // borrowed; NULL: nobody
 	bool prefault; // live
 	const struct classifier_ops *const *classifiers; // a test links its own

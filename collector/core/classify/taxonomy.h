@@ -7,6 +7,7 @@
 enum { TAXONOMY_PROTOCOLS_MAX = 512, TAXONOMY_CATEGORIES_MAX = 256 };
 
 struct taxonomy {
+	const char *origin; // whose they are, for the log; NULL: nobody's
 	const char *protocol[TAXONOMY_PROTOCOLS_MAX]; // [0]: "Unknown"; NULL: no such number
 	const char *category[TAXONOMY_CATEGORIES_MAX];
 };

@@ -106,6 +106,9 @@ enum setting_log { SETTING_LOG_ERROR, SETTING_LOG_WARNING, SETTING_LOG_INFO };
 		"unless told otherwise") \
 	X(admission_rate, "dpi.admission_rate", NUMBER, "50000", 100, 10000000, \
 		"The limit: flows a second, for each shard") \
+	X(dpi_plain, "dpi.plain", FLAG, "no", 0, 0, \
+		"Leave it to libnDPI which of its dissectors it asks: slower, with the same " \
+		"verdicts") \
 	X(findings_max, "dpi.findings", NUMBER, "131072", 1024, 4194304, \
 		"Chunks of 128 octets for names of live flows") \
 	X(clients_max, "clients.max", NUMBER, "16384", 64, 1048576, \

@@ -149,6 +149,7 @@ static int make_stages(struct crew *c, struct member *m, char error[CREW_ERROR_S
 		.dpi_admitted = admitted(c),
 		.findings_max = (uint32_t)share(c, s->findings_max, CHUNKS_LEAST),
 		.dpi = s->dpi,
+		.dpi_plain = s->dpi_plain,
 		.classifiers = c->config.classifiers,
 		.excluded = c->config.excluded,
 		.prefault = c->config.live,

@@ -212,7 +212,7 @@ static void list_memory(const struct run *r, struct memory_pools *pools)
 	memory_pools_add(pools, "batches", MEMORY_UNKNOWN, batch_pool_bytes(&r->batches));
 }
 
-static void say_memory(const struct run *r)
+static void say_what_runs(const struct run *r)
 {
 	static const char *const limits[] = {"default", "gateway", "server"};
 	struct memory_pools pools;
@@ -228,6 +228,8 @@ static void say_memory(const struct run *r)
 	}
 	log_info("memory reserved, limits %s: %zu KiB (%s)", limits[r->settings->limits],
 		total >> 10, text);
+	if (crew_taxonomy(r->crew)->origin != NULL)
+		log_info("applications are recognised by %s", crew_taxonomy(r->crew)->origin);
 }
 
 // Several shards have threads, which start when nothing of root's is left to do.
@@ -261,7 +263,7 @@ static int run_open(struct run *r)
 	if (!err)
 		err = start_crew(r);
 	if (!err)
-		say_memory(r);
+		say_what_runs(r);
 	return err;
 }
 
