@@ -24,6 +24,7 @@ enum {
 struct ndpi {
 	struct ndpi_detection_module_struct *module;
 	struct arena arena; // what nDPI allocates for flows and its caches
+	bool plain; // the library guesses and asks its dissectors by itself
 	bool peers_cached; // a BitTorrent or mining peer was seen: its address names later flows
 };
 
@@ -105,8 +106,8 @@ static int ndpi_classifier_open(void **ret_self, const struct classifier_config 
 	NDPI_BITMASK_SET_ALL(all);
 	ndpi_set_protocol_detection_bitmask2(self->module, &all);
 	ndpi_finalize_initialization(self->module);
-	bool plain = config->plain || !ndpi_dispatch_install(self->module);
-	taxonomy_fill(config->taxonomy, self->module, plain);
+	self->plain = config->plain || !ndpi_dispatch_install(self->module);
+	taxonomy_fill(config->taxonomy, self->module, self->plain);
 	*ret_self = self;
 	return 0;
 fail:
@@ -255,6 +256,49 @@ static void opening_write(struct ndpi_flow_struct *flow, const struct flow_view 
 			flow->excluded_protocol_bitmask, NDPI_PROTOCOL_HANGOUT_DUO);
 }
 
+// Whether nDPI will take this packet's ports from where we found them.
+static bool ports_certain(const struct packet *p, const struct flow_view *view)
+{
+	struct cursor c = cursor_of(p->data, p->cap_len);
+
+	if (view->ip_proto != IP_PROTO_UDP &&
+		(view->ip_proto != IP_PROTO_TCP || tcp_head_read(p).len != p->l4_header_len))
+		return false;
+	if (view->ip_version == 4)
+		return true;
+	cursor_skip(&c, p->l3_offset + 6u);
+	return cursor_u8(&c) == view->ip_proto; // no extension headers
+}
+
+// nDPI's first guess, by ports and addresses of the flow's first packet, as ndpi_do_guess() makes
+// it; that one looks up the addresses twice.
+static void guess_write(
+	struct ndpi *self, struct ndpi_flow_struct *flow, const struct flow_view *view)
+{
+	unsigned first = view->first_end;
+	uint8_t user_defined;
+
+	flow->protocol_id_already_guessed = 1;
+	flow->guessed_protocol_id = ndpi_guess_protocol_id(self->module, flow, view->ip_proto,
+		view->port[first], view->port[1 - first], &user_defined);
+	if (view->ip_version != 4)
+		return;
+	for (unsigned i = 0; i < 2 && flow->guessed_host_protocol_id == NDPI_PROTOCOL_UNKNOWN;
+		i++) {
+		struct in_addr ip;
+		memcpy(&ip, view->ip[first ^ i], sizeof(ip));
+		flow->guessed_host_protocol_id = ndpi_network_port_ptree_match(
+			self->module, &ip, htons(view->port[first ^ i]));
+	}
+}
+
+// A packet that nDPI refuses makes it guess nothing.
+static void guess_undo(struct ndpi_flow_struct *flow)
+{
+	flow->protocol_id_already_guessed = 0;
+	flow->guessed_protocol_id = flow->guessed_host_protocol_id = NDPI_PROTOCOL_UNKNOWN;
+}
+
 // Whether later packets may still change the application of a flow that has a verdict.
 static bool refines(const struct ndpi_flow_struct *flow)
 {
@@ -299,16 +343,21 @@ static enum classify_next ndpi_classifier_inspect(void *object, void *object_sta
 	struct ndpi_state *state = object_state;
 	struct ndpi_flow_struct *flow = &state->flow;
 	uint32_t size = p->cap_len - p->l3_offset;
+	bool guess = !self->plain && !flow->protocol_id_already_guessed && ports_certain(p, view);
 
 	if (p->bits & PACKET_LATER)
 		return CLASSIFY_ENOUGH;
 	if (flow->num_processed_pkts == 0 && view->bare_packets > 0)
 		opening_write(flow, view);
+	if (guess)
+		guess_write(self, flow, view);
 	arena_now = &self->arena;
 	self->arena.full = false;
 	state->last = ndpi_detection_process_packet(self->module, flow, p->data + p->l3_offset,
 		(uint16_t)MIN(size, (uint32_t)UINT16_MAX), p->time_ns / NS_PER_MS);
 	arena_now = NULL;
+	if (guess && flow->l4_proto == 0)
+		guess_undo(flow);
 	if (self->arena.full) {
 		state->given_up = true;
 		return CLASSIFY_ENOUGH;
