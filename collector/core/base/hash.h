@@ -49,6 +49,17 @@ static inline uint64_t hash_words(const struct hash_key *key, const uint64_t *wo
 	return v0 ^ v1 ^ v2 ^ v3;
 }
 
+enum { HASH_BATCH_MAX = 64 };
+
+// Strings of three words, word by word: the batch's first words stand together, and so on.
+struct hash_batch {
+	_Alignas(64) uint64_t words[3][HASH_BATCH_MAX];
+	uint64_t hashes[HASH_BATCH_MAX];
+};
+
+// hash_words() of the first `count` strings of the batch; several at once where the processor can.
+void hash_batch(const struct hash_key *key, struct hash_batch *batch, size_t count);
+
 // Hash of any bytes (SipHash-1-3 of the standard's byte string).
 uint64_t hash_bytes(const struct hash_key *key, const void *bytes, size_t len);
 

@@ -10,6 +10,9 @@
 
 #include <errno.h>
 #include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 enum {
 	BUCKET_ENTRIES = 7,
@@ -45,14 +48,34 @@ struct flow_table {
 
 	// Of the batch at hand.
 	struct flow_key keys[PACKET_BATCH_MAX];
-	uint64_t hashes[PACKET_BATCH_MAX];
-	uint32_t candidates[PACKET_BATCH_MAX]; // of equal signature, or POOL_NONE
+	struct hash_batch hash;
+	struct flow *candidates[PACKET_BATCH_MAX]; // of equal signature, or NULL
 	uint8_t reverse[PACKET_BATCH_MAX]; // the source is the key's second end
 };
 
 static uint32_t signature_of(uint64_t hash)
 {
 	return (uint32_t)(hash >> 32) | 1;
+}
+
+// Bit e: entry e has this signature.
+static inline unsigned bucket_match(const struct bucket *bucket, uint32_t signature)
+{
+#ifdef __SSE2__
+	const __m128i *lines = (const __m128i *)(const void *)bucket;
+	__m128i all = _mm_set1_epi32((int)signature);
+	__m128i low = _mm_cmpeq_epi32(_mm_load_si128(lines), all);
+	__m128i high = _mm_cmpeq_epi32(_mm_load_si128(lines + 1), all); // its last is idx[0]
+	int bits = _mm_movemask_ps(_mm_castsi128_ps(low)) |
+		_mm_movemask_ps(_mm_castsi128_ps(high)) << 4;
+	return (unsigned)bits & ((1u << BUCKET_ENTRIES) - 1);
+#else
+	unsigned bits = 0;
+
+	for (unsigned e = 0; e < BUCKET_ENTRIES; e++)
+		bits |= (unsigned)(bucket->signature[e] == signature) << e;
+	return bits;
+#endif
 }
 
 static struct flow *flow_at(const struct flow_table *t, uint32_t idx)
@@ -122,8 +145,9 @@ uint32_t flow_table_count(const struct flow_table *t)
 
 // ---- buckets
 
-// The flow with this key, or POOL_NONE.
-static uint32_t table_find(const struct flow_table *t, const struct flow_key *key, uint64_t hash)
+// The flow with this key, or NULL.
+static struct flow *table_find(
+	const struct flow_table *t, const struct flow_key *key, uint64_t hash)
 {
 	uint32_t signature = signature_of(hash);
 	uint32_t home = (uint32_t)hash & t->bucket_mask;
@@ -131,12 +155,14 @@ static uint32_t table_find(const struct flow_table *t, const struct flow_key *ke
 
 	for (uint32_t b = 0; b < buckets; b++) {
 		const struct bucket *bucket = &t->buckets[(home + b) & t->bucket_mask];
-		for (unsigned e = 0; e < BUCKET_ENTRIES; e++)
-			if (bucket->signature[e] == signature &&
-				flow_key_equal(&flow_at(t, bucket->idx[e])->key, key))
-				return bucket->idx[e];
+		for (unsigned match = bucket_match(bucket, signature); match != 0;
+			match &= match - 1) {
+			struct flow *flow = flow_at(t, bucket->idx[__builtin_ctz(match)]);
+			if (flow_key_equal(&flow->key, key))
+				return flow;
+		}
 	}
-	return POOL_NONE;
+	return NULL;
 }
 
 // The table is at most half full: there is a free entry.
@@ -146,18 +172,18 @@ static void table_insert(struct flow_table *t, uint32_t idx, uint64_t hash)
 
 	for (uint32_t b = 0;; b++) {
 		struct bucket *bucket = &t->buckets[(home + b) & t->bucket_mask];
-		for (unsigned e = 0; e < BUCKET_ENTRIES; e++) {
-			if (bucket->signature[e] != 0)
-				continue;
-			bucket->signature[e] = signature_of(hash);
-			bucket->idx[e] = idx;
-			if (b > 0)
-				t->buckets[home].elsewhere++;
-			if (b > t->farthest)
-				t->farthest = b;
-			t->count++;
-			return;
-		}
+		unsigned empty = bucket_match(bucket, 0);
+		if (empty == 0)
+			continue;
+		unsigned e = (unsigned)__builtin_ctz(empty);
+		bucket->signature[e] = signature_of(hash);
+		bucket->idx[e] = idx;
+		if (b > 0)
+			t->buckets[home].elsewhere++;
+		if (b > t->farthest)
+			t->farthest = b;
+		t->count++;
+		return;
 	}
 }
 
@@ -339,13 +365,11 @@ bool flow_table_expire(struct flow_table *t, uint64_t now_ns, uint32_t max)
 
 bool flow_table_flush(struct flow_table *t, uint64_t now_ns, uint32_t max)
 {
-	uint32_t found = 0;
-
-	for (; t->flush_bucket <= t->bucket_mask; t->flush_bucket++) {
+	for (uint32_t found = 0; t->count > 0; t->flush_bucket++) {
 		struct bucket *bucket = &t->buckets[t->flush_bucket];
-		for (unsigned e = 0; e < BUCKET_ENTRIES; e++) {
-			if (bucket->signature[e] == 0)
-				continue;
+		unsigned used = bucket_match(bucket, 0) ^ ((1u << BUCKET_ENTRIES) - 1);
+		for (; used != 0; used &= used - 1) {
+			unsigned e = (unsigned)__builtin_ctz(used);
 			if (found == max)
 				return false;
 			struct flow *flow = flow_at(t, bucket->idx[e]);
@@ -459,7 +483,7 @@ static struct flow *flow_begin(
 	struct flow *flow = flow_at(t, idx);
 	memset(flow, 0, sizeof(*flow));
 	flow->key = t->keys[i];
-	flow->hash = (uint32_t)t->hashes[i];
+	flow->hash = (uint32_t)t->hash.hashes[i];
 	flow->start_ns = flow->last_ns = p->time_ns;
 	flow->cut_ns = p->time_ns + t->settings.active_ns;
 	flow->timeout_class = timeout_class_of(p->ip_proto);
@@ -473,7 +497,7 @@ static struct flow *flow_begin(
 	for (unsigned s = 0; s < FLOW_STATES_MAX; s++)
 		flow->state[s] = POOL_NONE;
 
-	uint64_t words[2] = {t->hashes[i], p->time_ns};
+	uint64_t words[2] = {t->hash.hashes[i], p->time_ns};
 	flow->id = hash_words(&t->settings.key, words, 2);
 
 	flow->first_end = (uint8_t)initiator_is_receiver(p);
@@ -488,7 +512,7 @@ static struct flow *flow_begin(
 	}
 	first_of_end(flow, p, extra, flow->first_end);
 	mark_excluded(t, flow);
-	table_insert(t, idx, t->hashes[i]);
+	table_insert(t, idx, t->hash.hashes[i]);
 	wheel_link(t, flow);
 	counter_add(t->counters, COUNTER_flows_created, 1);
 	return flow;
@@ -507,54 +531,59 @@ static void evict_for_batch(struct flow_table *t)
 		evict(t);
 }
 
+static void prefetch_flow(const struct flow *flow)
+{
+	__builtin_prefetch(&flow->key, 1);
+	__builtin_prefetch(&flow->packets, 1);
+	__builtin_prefetch(&flow->tcp, 1);
+}
+
 // First pass: keys, hashes, buckets under way. Second: flows of equal signature under way.
 void flow_table_prepare(struct flow_table *t, struct packet_batch *batch)
 {
+	bool vlan_in_key = t->settings.vlan_in_key;
+
 	evict_for_batch(t);
 	for (uint32_t i = 0; i < batch->count; i++) {
 		struct packet *p = &batch->packets[i];
+		struct flow_key *key = &t->keys[i];
 		p->flow = NULL;
-		if (p->fate != PACKET_FLOW)
+		if (unlikely(p->fate != PACKET_FLOW))
 			continue;
-		t->reverse[i] = (uint8_t)flow_key_of(&t->keys[i], p, &batch->extra[i],
-			t->settings.vlan_in_key, t->settings.iface_group[p->iface]);
-		t->hashes[i] = flow_key_hash(&t->settings.key, &t->keys[i]);
-		p->hash = (uint32_t)t->hashes[i];
+		t->reverse[i] = (uint8_t)flow_key_of(
+			key, p, &batch->extra[i], vlan_in_key, t->settings.iface_group[p->iface]);
+		for (unsigned w = 0; w < FLOW_KEY_IP4_WORDS; w++)
+			t->hash.words[w][i] = flow_key_ip4_word(key, w);
+	}
+	hash_batch(&t->settings.key, &t->hash, batch->count);
+	for (uint32_t i = 0; i < batch->count; i++) {
+		struct packet *p = &batch->packets[i];
+		if (p->bits & PACKET_IP6 && p->fate == PACKET_FLOW)
+			t->hash.hashes[i] = flow_key_hash(&t->settings.key, &t->keys[i]);
+		p->hash = (uint32_t)t->hash.hashes[i];
 		__builtin_prefetch(&t->buckets[p->hash & t->bucket_mask]);
 	}
 	for (uint32_t i = 0; i < batch->count; i++) {
-		struct packet *p = &batch->packets[i];
-		t->candidates[i] = POOL_NONE;
-		if (p->fate != PACKET_FLOW)
-			continue;
+		const struct packet *p = &batch->packets[i];
 		const struct bucket *bucket = &t->buckets[p->hash & t->bucket_mask];
-		uint32_t signature = signature_of(t->hashes[i]);
-		for (unsigned e = 0; e < BUCKET_ENTRIES; e++) {
-			if (bucket->signature[e] != signature)
-				continue;
-			t->candidates[i] = bucket->idx[e];
-			const struct flow *flow = flow_at(t, bucket->idx[e]);
-			__builtin_prefetch(&flow->key, 1);
-			__builtin_prefetch(&flow->packets, 1);
-			if (p->ip_proto == IP_PROTO_TCP)
-				__builtin_prefetch(&flow->tcp, 1);
-			break;
+		unsigned match = bucket_match(bucket, signature_of(t->hash.hashes[i]));
+		t->candidates[i] = NULL;
+		if (match != 0) {
+			t->candidates[i] = flow_at(t, bucket->idx[__builtin_ctz(match)]);
+			prefetch_flow(t->candidates[i]);
 		}
 	}
 }
 
-static struct flow *flow_find(const struct flow_table *t, unsigned i)
+static inline struct flow *flow_find(const struct flow_table *t, unsigned i)
 {
-	uint32_t idx = t->candidates[i];
+	struct flow *flow = t->candidates[i];
 
 	// A candidate may have ended since, or be of another key; its memory may even be another's.
-	if (likely(idx != POOL_NONE)) {
-		struct flow *flow = flow_at(t, idx);
-		if (likely(flow_key_equal(&flow->key, &t->keys[i]) && !(flow->bits & FLOW_ENDED)))
-			return flow;
-	}
-	idx = table_find(t, &t->keys[i], t->hashes[i]);
-	return idx == POOL_NONE ? NULL : flow_at(t, idx);
+	if (likely(flow != NULL && flow_key_equal(&flow->key, &t->keys[i]) &&
+		    !(flow->bits & FLOW_ENDED)))
+		return flow;
+	return table_find(t, &t->keys[i], t->hash.hashes[i]);
 }
 
 enum verdict_on_flow { FLOW_GOES_ON, FLOW_IS_OVER, FLOW_IS_CUT };
@@ -620,73 +649,117 @@ static void close_timeout(struct flow_table *t, struct flow *flow)
 	wheel_link(t, flow);
 }
 
-static void account(struct flow_table *t, struct flow *flow, struct packet *p,
-	const struct packet_extra *extra, unsigned end)
-{
-	// No MTU is larger (RFC 791 allows 65535, no link of ours does): the sender's or receiver's
-	// card puts segments together, and packets counted here are not those on the wire.
-	enum { LARGEST_MTU = 9216 };
+// No MTU is larger (RFC 791 allows 65535, no link of ours does): the sender's or receiver's card
+// puts segments together, and packets counted here are not those on the wire.
+enum { LARGEST_MTU = 9216 };
 
-	if (unlikely(segment_empty(flow)))
-		flow->segment_start_ns = p->time_ns;
-	if (unlikely(!(flow->seen & 1 << end)))
-		first_of_end(flow, p, extra, end);
-	if (unlikely(p->payload_len > 0 && !(flow->seen & 4 << end)))
-		first_payload(flow, p, end);
+static inline void count(
+	struct flow_table *t, struct flow *flow, struct packet *p, unsigned end, bool tcp)
+{
 	flow->last_ns = p->time_ns;
 	flow->packets[end]++;
 	flow->bytes[end] += p->l3_len;
 	flow->payload[end] += p->payload_len;
-	if (unlikely(p->bits & PACKET_SNAPPED))
-		flow->bits |= FLOW_SNAPPED;
-	if (p->ip_proto == IP_PROTO_TCP && !(p->bits & PACKET_LATER)) {
-		if (unlikely(p->l3_len > LARGEST_MTU))
-			flow->bits |= FLOW_OFFLOAD;
-		tcp_state_update(flow, p, end);
-		if (unlikely((flow->bits & FLOW_CLOSED) && flow->timeout_class != TIMEOUT_CLOSED))
-			close_timeout(t, flow);
-	}
-	p->bits |= end ? PACKET_REVERSE : 0;
+	p->bits |= (uint8_t)(end * PACKET_REVERSE);
 	p->flow = flow;
+	if (tcp && unlikely(tcp_state_update(flow, p, end)) &&
+		flow->timeout_class != TIMEOUT_CLOSED)
+		close_timeout(t, flow);
+}
+
+static unsigned sending_end(const struct flow_table *t, const struct flow *flow, uint32_t i)
+{
+	static_assert(FLOW_SWAPPED == 1);
+	return t->reverse[i] ^ (flow->bits & FLOW_SWAPPED);
+}
+
+// Whether there is nothing to do for packet i but to count it: no end of a flow or a segment, no
+// first packet or first payload of either, nothing that marks a flow.
+static inline bool established(
+	const struct flow_table *t, const struct flow *flow, const struct packet *p, uint32_t i)
+{
+	unsigned seen = (p->payload_len > 0 ? 5u : 1u) << sending_end(t, flow, i);
+
+	return flow_key_equal(&flow->key, &t->keys[i]) &&
+		!(flow->bits & (FLOW_ENDED | FLOW_CLOSED)) &&
+		!(p->bits & (PACKET_SNAPPED | PACKET_LATER)) && p->time_ns < flow->cut_ns &&
+		p->time_ns <= flow_idle_at(t, flow) && (flow->seen & seen) == seen &&
+		!segment_empty(flow) && p->l3_len <= LARGEST_MTU;
+}
+
+static void account(struct flow_table *t, struct flow *flow, struct packet_batch *batch, uint32_t i)
+{
+	struct packet *p = &batch->packets[i];
+	unsigned end = sending_end(t, flow, i);
+	bool tcp = p->ip_proto == IP_PROTO_TCP && !(p->bits & PACKET_LATER);
+
+	if (segment_empty(flow))
+		flow->segment_start_ns = p->time_ns;
+	if (!(flow->seen & 1 << end))
+		first_of_end(flow, p, &batch->extra[i], end);
+	if (p->payload_len > 0 && !(flow->seen & 4 << end))
+		first_payload(flow, p, end);
+	if (p->bits & PACKET_SNAPPED)
+		flow->bits |= FLOW_SNAPPED;
+	if (tcp && p->l3_len > LARGEST_MTU)
+		flow->bits |= FLOW_OFFLOAD;
+	count(t, flow, p, end, tcp);
+}
+
+// Whatever is not established. False: packet i ends or cuts a flow that the batch has touched
+// since `from`, and waits.
+static __attribute__((noinline)) bool update_slow(
+	struct flow_table *t, struct packet_batch *batch, uint32_t from, uint32_t i)
+{
+	struct packet *p = &batch->packets[i];
+	enum end_reason reason = END_NONE;
+	uint64_t when_ns = 0;
+
+	t->now_ns = MAX(t->now_ns, p->time_ns);
+	struct flow *flow = flow_find(t, i);
+	if (flow != NULL) {
+		enum verdict_on_flow verdict = judge(t, flow, p, &reason, &when_ns);
+		if (verdict != FLOW_GOES_ON && touched(batch, from, i, flow))
+			return false;
+		if (verdict == FLOW_IS_CUT) {
+			flow_wheel_unlink(t->wheel, pool_index(&t->flows, flow));
+			list_add(t, flow, END_ACTIVE, when_ns);
+			return false;
+		}
+		if (verdict == FLOW_IS_OVER) {
+			flow_end_linked(t, flow, reason, when_ns);
+			flow = NULL;
+		}
+	}
+	if (flow == NULL) {
+		flow = flow_begin(t, p, &batch->extra[i], i);
+		if (flow == NULL) {
+			p->fate = PACKET_DROPPED;
+			counter_drop(t->counters, DROP_flow_table_full);
+			return true;
+		}
+		p->bits |= PACKET_NEW_FLOW;
+	}
+	account(t, flow, batch, i);
+	return true;
 }
 
 uint32_t flow_table_update(struct flow_table *t, struct packet_batch *batch, uint32_t from)
 {
-	for (uint32_t i = from; i < batch->count; i++) {
-		struct packet *p = &batch->packets[i];
-		struct flow *flow;
-		enum end_reason reason = END_NONE;
-		uint64_t when_ns = 0;
+	uint32_t to = batch->count;
 
-		if (p->fate != PACKET_FLOW)
+	for (uint32_t i = from; i < to; i++) {
+		struct packet *p = &batch->packets[i];
+		struct flow *flow = t->candidates[i];
+
+		if (unlikely(p->fate != PACKET_FLOW))
 			continue;
-		t->now_ns = MAX(t->now_ns, p->time_ns);
-		flow = flow_find(t, i);
-		if (likely(flow != NULL)) {
-			enum verdict_on_flow verdict = judge(t, flow, p, &reason, &when_ns);
-			if (unlikely(verdict != FLOW_GOES_ON)) {
-				if (touched(batch, from, i, flow))
-					return i;
-				if (verdict == FLOW_IS_CUT) {
-					flow_wheel_unlink(t->wheel, pool_index(&t->flows, flow));
-					list_add(t, flow, END_ACTIVE, when_ns);
-					return i;
-				}
-				flow_end_linked(t, flow, reason, when_ns);
-				flow = NULL;
-			}
-		}
-		if (unlikely(flow == NULL)) {
-			flow = flow_begin(t, p, &batch->extra[i], i);
-			if (flow == NULL) {
-				p->fate = PACKET_DROPPED;
-				counter_drop(t->counters, DROP_flow_table_full);
-				continue;
-			}
-			p->bits |= PACKET_NEW_FLOW;
-		}
-		account(t, flow, p, &batch->extra[i],
-			t->reverse[i] ^ (flow->bits & FLOW_SWAPPED ? 1u : 0u));
+		if (likely(flow != NULL && established(t, flow, p, i)))
+			count(t, flow, p, sending_end(t, flow, i), p->ip_proto == IP_PROTO_TCP);
+		else if (!update_slow(t, batch, from, i))
+			return i;
 	}
-	return batch->count;
+	if (to > from)
+		t->now_ns = MAX(t->now_ns, batch->packets[to - 1].time_ns);
+	return to;
 }

@@ -2,17 +2,6 @@
 // handshake's RTT without keeping any payload.
 #include "core/flow/tcp_state.h"
 
-// Sequence numbers wrap (RFC 9293 section 3.4).
-static bool seq_after(uint32_t a, uint32_t b)
-{
-	return (int32_t)(a - b) > 0;
-}
-
-static uint32_t be32(const uint8_t *p)
-{
-	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
-
 // Microseconds from `from` to `to`, rounded; UINT32_MAX where time ran back or the wait is beyond
 // 32 bits.
 static uint32_t latency_us(uint64_t from_ns, uint64_t to_ns)
@@ -129,7 +118,7 @@ static void acknowledgement(struct flow *flow, unsigned end, uint32_t ack)
 		tcp->acked[other] = ack;
 }
 
-void tcp_state_update(struct flow *flow, const struct packet *p, unsigned end)
+void tcp_state_slow(struct flow *flow, const struct packet *p, unsigned end)
 {
 	const uint8_t *header = p->data + p->l4_offset;
 	struct flow_tcp *tcp = &flow->tcp;
@@ -140,7 +129,7 @@ void tcp_state_update(struct flow *flow, const struct packet *p, unsigned end)
 	// A header cut by the snap length has flags but no more.
 	if (p->l4_header_len < 20)
 		return;
-	uint32_t seq = be32(header + 4), ack = be32(header + 8);
+	uint32_t seq = tcp_u32(header + 4), ack = tcp_u32(header + 8);
 
 	if (unlikely(!(tcp->state & TCP_STATE_HANDSHAKE)))
 		handshake(flow, p, end, seq, ack);

@@ -13,9 +13,49 @@ enum tcp_state_bits {
 	TCP_STATE_HANDSHAKE = 1 << 6, // the initiator's ACK was seen, or it is too late for an RTT
 };
 
-// Updates from one segment sent by `end`. Sets FLOW_CLOSED when both FINs are acknowledged or a RST
-// was seen.
-void tcp_state_update(struct flow *flow, const struct packet *packet, unsigned end);
+// Whatever is not a segment of an established connection in its order.
+void tcp_state_slow(struct flow *flow, const struct packet *packet, unsigned end);
+
+static inline uint32_t tcp_u32(const uint8_t *p)
+{
+	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+// Sequence numbers wrap (RFC 9293 section 3.4).
+static inline bool seq_after(uint32_t a, uint32_t b)
+{
+	return (int32_t)(a - b) > 0;
+}
+
+// Updates from one segment sent by `end`. Sets FLOW_CLOSED, and returns true, when both FINs are
+// acknowledged or a RST was seen.
+static inline bool tcp_state_update(struct flow *flow, const struct packet *packet, unsigned end)
+{
+	const uint8_t *header = packet->data + packet->l4_offset;
+	struct flow_tcp *tcp = &flow->tcp;
+	uint8_t flags = packet->tcp_flags;
+
+	// Both ends' numbers are known, the handshake is over, and nobody closes: then an
+	// acknowledgement of what was seen, with the next data or none, moves two numbers.
+	const uint8_t known = TCP_STATE_SEQ_0 | TCP_STATE_SEQ_1 | TCP_STATE_HANDSHAKE;
+	if (likely((tcp->state & (known | TCP_STATE_FIN_0 | TCP_STATE_FIN_1)) == known &&
+		    (flags & (TCP_SYN | TCP_FIN | TCP_RST | TCP_ACK)) == TCP_ACK &&
+		    packet->l4_header_len >= 20)) {
+		uint32_t seq = tcp_u32(header + 4), ack = tcp_u32(header + 8);
+		if (likely((packet->payload_len == 0 || seq == tcp->next_seq[end]) &&
+			    !seq_after(ack, tcp->next_seq[!end]) &&
+			    (header[14] | header[15]) != 0)) {
+			flow->tcp_flags[end] |= flags;
+			tcp->flow_flags[end] |= flags;
+			tcp->next_seq[end] += packet->payload_len;
+			if (seq_after(ack, tcp->acked[!end]))
+				tcp->acked[!end] = ack;
+			return false;
+		}
+	}
+	tcp_state_slow(flow, packet, end);
+	return flow->bits & FLOW_CLOSED;
+}
 
 // A new segment of the record begins: counters start anew, sequence numbers stay.
 void tcp_state_restart(struct flow *flow);
