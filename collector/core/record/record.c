@@ -259,6 +259,10 @@ static void add_row(
 	if (open == NULL)
 		return;
 
+	// Before the row is copied: a row that has just been written is slow to read as long as
+	// stores to memory out of reach, as the batch's, stand before.
+	if (d->listener != NULL && message_len > 0)
+		d->listener(d->listener_arg, type, d->row, message_len);
 	struct batch *batch = open->batch;
 	struct batch_row *row = &batch->rows[batch->count++];
 	memcpy(batch->bytes + batch->size, head, head_len);
@@ -271,8 +275,6 @@ static void add_row(
 	};
 	memcpy(row->client_key, place->client_key, sizeof(row->client_key));
 	batch->size += row->len;
-	if (d->listener != NULL && message_len > 0)
-		d->listener(d->listener_arg, type, d->row, message_len);
 	if (place->key.len > 0) {
 		// Keys stand at the batch's end, so that rows are one run of octets.
 		open->keys += row->key_len;

@@ -98,12 +98,13 @@ static void take_name(
 			copy_text(client->name, &value);
 }
 
-static void take_client(struct summary *s, struct read_row row)
+// The row by its address: copied it would wait for every store before it.
+static void take_client(struct summary *s, struct read_row *row)
 {
 	struct seen_client *client = NULL;
 	struct read_value value;
 
-	while (read_row_next(&row, &value) > 0) {
+	while (read_row_next(row, &value) > 0) {
 		// The key has the lowest number: it comes first, and again with each later row.
 		if (value.index == CLIENT_client_key) {
 			client = client_of(s, &value);
@@ -120,7 +121,7 @@ static void take_client(struct summary *s, struct read_row row)
 		else if (value.index == CLIENT_mac_vendor)
 			copy_text(client->vendor, &value);
 		else if (value.index == CLIENT_names)
-			take_name(client, &row, &value);
+			take_name(client, row, &value);
 	}
 }
 
@@ -141,13 +142,13 @@ static void book_application(
 	s->applications[i].flows += flows;
 }
 
-static void take_usage(struct summary *s, struct read_row row)
+static void take_usage(struct summary *s, struct read_row *row)
 {
 	struct read_value value, label = {0};
 	struct seen_client *client = NULL;
 	uint64_t up = 0, down = 0, flows = 0;
 
-	while (read_row_next(&row, &value) > 0) {
+	while (read_row_next(row, &value) > 0) {
 		if (value.index == USAGE_client_key)
 			client = client_of(s, &value);
 		// The application where it leaves, else the category.
@@ -170,12 +171,15 @@ static void take_usage(struct summary *s, struct read_row row)
 	}
 }
 
-static void take(void *arg, enum record_type type, const uint8_t *row, size_t len)
+static void take(void *arg, enum record_type type, const uint8_t *bytes, size_t len)
 {
+	if (type != RECORD_CLIENT && type != RECORD_USAGE)
+		return;
+	struct read_row row = read_row_of(type, bytes, len);
 	if (type == RECORD_CLIENT)
-		take_client(arg, read_row_of(type, row, len));
-	else if (type == RECORD_USAGE)
-		take_usage(arg, read_row_of(type, row, len));
+		take_client(arg, &row);
+	else
+		take_usage(arg, &row);
 }
 
 int summary_new(struct summary **ret, struct record *record)
