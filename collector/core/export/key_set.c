@@ -1,5 +1,4 @@
-// A set of client keys, by open addressing. The keys are outputs of a keyed hash, so their own
-// first octets spread them.
+// A set of client keys, by open addressing.
 #include "core/export/key_set.h"
 
 #include <errno.h>
@@ -14,10 +13,7 @@ enum {
 // The slot that holds `key`, or the empty one where it belongs.
 static uint32_t *key_set_slot(struct key_set *set, const uint8_t key[KEY_SET_KEY_SIZE])
 {
-	uint32_t hash;
-
-	memcpy(&hash, key, sizeof(hash));
-	for (uint32_t i = hash;; i++) {
+	for (uint32_t i = key_set_hash(key);; i++) {
 		uint32_t *slot = &set->slots[i & (set->slot_count - 1)];
 		if (*slot == 0 || memcmp(set->keys[*slot - 1], key, KEY_SET_KEY_SIZE) == 0)
 			return slot;

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 enum { KEY_SET_KEY_SIZE = 16 };
 
@@ -14,9 +15,25 @@ struct key_set {
 	uint32_t slot_count; // a power of two, or 0
 };
 
+// Keys are outputs of a keyed hash, so their own first octets spread them.
+static inline uint32_t key_set_hash(const uint8_t key[KEY_SET_KEY_SIZE])
+{
+	uint32_t hash;
+
+	memcpy(&hash, key, sizeof(hash));
+	return hash;
+}
+
 // Adds `key`; *ret_new says whether it was not there. A key of zeros is no key and never new.
 // Returns 0 or -ENOMEM.
 int key_set_add(struct key_set *set, const uint8_t key[KEY_SET_KEY_SIZE], bool *ret_new);
+
+// Fetches ahead what key_set_add() will look at.
+static inline void key_set_prefetch(const struct key_set *set, const uint8_t key[KEY_SET_KEY_SIZE])
+{
+	if (set->slots != NULL)
+		__builtin_prefetch(&set->slots[key_set_hash(key) & (set->slot_count - 1)]);
+}
 
 // Sorts the keys; until key_set_clear() nothing can be added. Returns 0 or -ENOMEM.
 int key_set_sort(struct key_set *set);

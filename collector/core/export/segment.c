@@ -15,6 +15,9 @@
 // within a few MiB.
 enum { WINDOW_LOG = 18 };
 
+// Rows for which keys are looked up ahead.
+enum { ROWS_AHEAD = 8 };
+
 struct segment_writer {
 	ZSTD_CCtx *zstd;
 	int fd;
@@ -151,6 +154,9 @@ static int gather(struct segment_writer *w, const struct batch *batch, struct se
 		return err;
 	for (uint32_t i = 0; i < batch->count; i++) {
 		const struct batch_row *row = &batch->rows[i];
+		if (i + ROWS_AHEAD < batch->count)
+			for (unsigned end = 0; end < 2; end++)
+				key_set_prefetch(&w->keys, row[ROWS_AHEAD].client_key[end]);
 		if (row->len == 0)
 			continue;
 		memcpy(w->raw + h->raw_size, batch->bytes + row->offset, row->len);
