@@ -27,7 +27,7 @@ static int enter(struct client_table *table, uint8_t first, uint8_t last, uint64
 			gone = victim->id.value[5];
 			client_table_remove(table, victim);
 		}
-		client = client_table_add(table, &id);
+		client = client_table_add(table, &id, client_bucket(table, &id));
 	}
 	if (seen_ns != 0) {
 		client->last_seen_ns = seen_ns;

@@ -519,26 +519,90 @@ static void test_moves_into_excluded_subnet(void **)
 	house_close(&h);
 }
 
+static void fact_of(struct house *h, double when, enum client_fact kind, int i)
+{
+	char mac[32], ip[32];
+
+	snprintf(mac, sizeof(mac), "00:1b:21:00:01:%02x", i);
+	snprintf(ip, sizeof(ip), "10.0.1.%d", i + 1);
+	house_fact(h, S(when), kind, mac, kind == FACT_ARP ? ip : NULL,
+		kind == FACT_ARP ? NULL : "tv");
+}
+
 static void test_eviction_writes_the_row(void **)
 {
 	struct house h;
 	house_init(&h);
 	h.settings.clients_max = 64;
 	house_open(&h, 1);
-	char mac[32], ip[32];
-	for (int i = 0; i < 70; i++) {
-		snprintf(mac, sizeof(mac), "00:1b:21:00:01:%02x", i);
-		snprintf(ip, sizeof(ip), "10.0.1.%d", i + 1);
-		house_fact(&h, S(i * 0.1), FACT_ARP, mac, ip, NULL);
-	}
-	house_turn(&h, S(8));
-	assert_int_equal(h.record.client_count, 6); // the six oldest
+	for (int i = 0; i < 64; i++)
+		fact_of(&h, i * 0.1, FACT_ARP, i);
+	house_turn(&h, S(17));
+	assert_int_equal(h.record.client_count, 64);
+	for (int i = 0; i < 6; i++)
+		fact_of(&h, 18, FACT_DHCP_NAME, i); // another row is due within the minute
+	for (int i = 6; i < 64; i++)
+		fact_of(&h, 19, FACT_ARP, i);
+	for (int i = 64; i < 71; i++)
+		fact_of(&h, 28.5, FACT_ARP, i);
+	house_turn(&h, S(28.6));
+	assert_int_equal(h.record.client_count, 64 + 6); // the six oldest
+	assert_int_equal(h.record.clients[64].name_count, 1);
 	assert_int_equal(h.counters.value[COUNTER_clients_evicted], 6);
+	assert_int_equal(
+		h.counters.value[COUNTER_clients_refused], 1); // the rest were seen just now
 	struct ledger_stats stats;
 	ledger_stats(h.ledger, &stats);
 	assert_int_equal(stats.clients_now, 64);
 	house_finish(&h);
-	assert_int_equal(h.record.client_count, 70);
+	assert_int_equal(h.record.client_count, 64 + 6 + 64);
+	house_close(&h);
+}
+
+// Forged MACs by the thousand: the clients that are there stay, with usage of their own; a forged
+// one's flow has its key, and is booked as "other".
+static void test_flood_of_macs(void **)
+{
+	struct house h;
+	uint64_t own = 0, other = 0, total = 0;
+	house_init(&h);
+	h.settings.clients_max = 64;
+	house_open(&h, 1);
+	char mac[32], ip[32];
+	for (int turn = 0; turn < 2; turn++) {
+		for (int i = 0; i < 64; i++) {
+			snprintf(mac, sizeof(mac), "00:1b:21:00:01:%02x", i);
+			snprintf(ip, sizeof(ip), "10.0.1.%d", i + 1);
+			house_flow(&h, S(turn * 9), S(turn * 9), mac, ip, 5000, R, WEB, 443);
+		}
+		for (int i = 0; i < 2000; i++) {
+			snprintf(mac, sizeof(mac), "00:1b:22:00:%02x:%02x", i / 256, i % 256);
+			snprintf(ip, sizeof(ip), "10.2.%d.%d", i / 250, i % 250 + 1);
+			house_flow(
+				&h, S(turn * 9 + 1), S(turn * 9 + 1), mac, ip, 5000, R, WEB, 443);
+			const uint8_t forged[] = {0, 0x1b, 0x22, 0, (uint8_t)(i / 256), (uint8_t)i};
+			house_turn(&h, S(turn * 9 + 61) + 1);
+			const struct fake_flow *f = &h.record.flows[h.record.flow_count - 1];
+			assert_true(f->has_client_key && f->has_client_mac);
+			assert_true(house_key_is_mac(f->client_key, 0, mac));
+			assert_memory_equal(f->client_mac, forged, 6);
+		}
+	}
+	house_finish(&h);
+	assert_int_equal(h.record.flow_count, 2 * 2064);
+	assert_int_equal(h.counters.value[COUNTER_clients_evicted], 0);
+	assert_int_equal(h.counters.value[COUNTER_clients_refused], 4000);
+	for (uint32_t i = 0; i < h.record.client_count; i++)
+		assert_int_equal(h.record.clients[i].mac[2], 0x21);
+	for (uint32_t i = 0; i < h.record.usage_count; i++) {
+		const struct fake_usage *u = &h.record.usages[i];
+		*(u->has_key ? &own : u->row.total ? &total : &other) += u->row.flows;
+		assert_true(!u->has_key || u->row.flows == 2);
+		assert_true(u->has_key || u->row.members == (u->row.total ? 64 : 0));
+	}
+	assert_int_equal(own, 2 * 64);
+	assert_int_equal(other, 4000);
+	assert_int_equal(total, own + other);
 	house_close(&h);
 }
 
@@ -742,6 +806,7 @@ int main(void)
 		cmocka_unit_test(test_excluded_by_subnet),
 		cmocka_unit_test(test_moves_into_excluded_subnet),
 		cmocka_unit_test(test_eviction_writes_the_row),
+		cmocka_unit_test(test_flood_of_macs),
 		cmocka_unit_test(test_flood_of_addresses),
 		cmocka_unit_test(test_scan_makes_no_clients),
 		cmocka_unit_test(test_windows),

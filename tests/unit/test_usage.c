@@ -175,7 +175,7 @@ static void test_members(void **)
 	struct client *ends[2];
 	for (uint8_t i = 0; i < 2; i++) {
 		struct identity id = identity_of_mac(0, (const uint8_t[6]){0, 0, 0, 0, 1, i});
-		ends[i] = client_table_add(&table, &id);
+		ends[i] = client_table_add(&table, &id, client_bucket(&table, &id));
 	}
 	static const double times[] = {10, 400, 20, 700, 410, 30};
 	for (size_t i = 0; i < 6; i++) {

@@ -55,6 +55,8 @@ enum drop_reason {
 	X(names_malformed) /* DNS, DHCP, TLS or HTTP heads that broke off or lied */ \
 	X(clients_created) \
 	X(clients_evicted) \
+	X(clients_refused) /* times a client found no room: all there are were seen just now */ \
+	X(bindings_refused) \
 	X(clients_random) \
 	X(usage_folded) /* usage rows booked as "other": the table was full */
 

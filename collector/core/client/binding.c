@@ -48,23 +48,6 @@ void bindings_prefault(struct bindings *bindings)
 	pool_prefault(&bindings->pool);
 }
 
-struct identity address_of(uint16_t vlan, const uint8_t *ip, bool ip6)
-{
-	struct identity address = {
-		.vlan = vlan, .kind = (uint8_t)(ip6 ? IDENTITY_IP6 : IDENTITY_IP4)};
-
-	memcpy(address.value, ip, ip6 ? 16 : 4);
-	return address;
-}
-
-static uint32_t bucket_of(const struct bindings *bindings, const struct identity *address)
-{
-	uint64_t words[3];
-
-	memcpy(words, address, sizeof(words));
-	return (uint32_t)hash_words(&bindings->key, words, 3) & bindings->bucket_mask;
-}
-
 static void unlink_use(struct bindings *bindings, struct binding *b)
 {
 	if (b->newer != POOL_NONE)
@@ -90,51 +73,48 @@ static void link_newest(struct bindings *bindings, struct binding *b)
 	bindings->newest = idx;
 }
 
-static struct binding *find_in(
-	struct bindings *bindings, uint32_t bucket, const struct identity *address)
-{
-	for (uint32_t idx = bindings->buckets[bucket]; idx != POOL_NONE;) {
-		struct binding *b = pool_at(&bindings->pool, idx);
-		if (memcmp(&b->address, address, sizeof(*address)) == 0)
-			return b;
-		idx = b->next;
-	}
-	return NULL;
-}
-
-struct binding *binding_find(struct bindings *bindings, const struct identity *address)
-{
-	return find_in(bindings, bucket_of(bindings, address), address);
-}
-
 static void forget_oldest(struct bindings *bindings)
 {
 	struct binding *b = pool_at(&bindings->pool, bindings->oldest);
 	uint32_t idx = bindings->oldest;
-	uint32_t *link = &bindings->buckets[bucket_of(bindings, &b->address)];
+	uint32_t *link = &bindings->buckets[binding_bucket(bindings, &b->address)];
 
 	while (*link != idx)
 		link = &((struct binding *)pool_at(&bindings->pool, *link))->next;
 	*link = b->next;
 	unlink_use(bindings, b);
+	b->address.kind = IDENTITY_NONE; // whoever remembers the place sees that it is gone
 	pool_give(&bindings->pool, idx);
 	// The next to go has not been touched for as long.
 	if (bindings->oldest != POOL_NONE)
 		__builtin_prefetch(pool_at(&bindings->pool, bindings->oldest));
 }
 
+void binding_use(struct bindings *bindings, struct binding *b, uint64_t now_ns)
+{
+	if (now_ns < b->used_ns + BINDING_USE_NS)
+		return;
+	b->used_ns = now_ns;
+	unlink_use(bindings, b);
+	link_newest(bindings, b);
+}
+
+bool bindings_have_room(const struct bindings *bindings, uint64_t since_ns)
+{
+	if (bindings->pool.used < bindings->pool.max)
+		return true;
+	const struct binding *oldest = pool_at(&bindings->pool, bindings->oldest);
+	return oldest->used_ns <= since_ns;
+}
+
 struct binding *binding_get(
 	struct bindings *bindings, const struct identity *address, uint64_t now_ns)
 {
-	uint32_t bucket = bucket_of(bindings, address);
-	struct binding *b = find_in(bindings, bucket, address);
+	uint32_t bucket = binding_bucket(bindings, address);
+	struct binding *b = binding_find_in(bindings, bucket, address);
 
 	if (b != NULL) {
-		if (now_ns >= b->used_ns + BINDING_USE_NS) {
-			b->used_ns = now_ns;
-			unlink_use(bindings, b);
-			link_newest(bindings, b);
-		}
+		binding_use(bindings, b, now_ns);
 		return b;
 	}
 	if (bindings->pool.used == bindings->pool.max)

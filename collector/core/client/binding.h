@@ -28,14 +28,15 @@ struct holder {
 struct binding {
 	struct identity address; // kind IDENTITY_IP4 or IDENTITY_IP6
 	uint64_t on_link_ns; // on the link since; BINDING_NEVER: not known to be
-	uint32_t next; // in the bucket
-	uint32_t newer, older; // by use
 	uint64_t used_ns;
 	uint64_t told; // serial of the client that knows its newest holder; 0: none
+	uint32_t next; // in the bucket
+	uint32_t newer, older; // by use
 	uint8_t holder_count;
 	bool asked; // has asked for names
 	struct holder holders[BINDING_HOLDERS]; // newest first
 };
+static_assert(offsetof(struct binding, holders) == CACHE_LINE);
 
 struct bindings {
 	struct pool pool;
@@ -50,13 +51,41 @@ void bindings_fini(struct bindings *bindings); // accepts a zeroed one
 size_t bindings_bytes(const struct bindings *bindings);
 void bindings_prefault(struct bindings *bindings);
 
-// An address as a key. IPv4 in the first four octets of `ip`.
-struct identity address_of(uint16_t vlan, const uint8_t *ip, bool ip6);
+// Where an address belongs; and what is known of it, or NULL: nothing.
+static inline uint32_t binding_bucket(
+	const struct bindings *bindings, const struct identity *address)
+{
+	uint64_t words[3];
 
-// NULL: nothing is known of the address.
-struct binding *binding_find(struct bindings *bindings, const struct identity *address);
+	memcpy(words, address, sizeof(words));
+	return (uint32_t)hash_words(&bindings->key, words, 3) & bindings->bucket_mask;
+}
 
-// The same, made when it is not there; used at `now_ns`.
+static inline struct binding *binding_find_in(
+	const struct bindings *bindings, uint32_t bucket, const struct identity *address)
+{
+	for (uint32_t idx = bindings->buckets[bucket]; idx != POOL_NONE;) {
+		struct binding *b = pool_at(&bindings->pool, idx);
+		if (identity_equal(&b->address, address))
+			return b;
+		idx = b->next;
+	}
+	return NULL;
+}
+
+static inline struct binding *binding_find(
+	const struct bindings *bindings, const struct identity *address)
+{
+	return binding_find_in(bindings, binding_bucket(bindings, address), address);
+}
+
+// It is used: the last to be forgotten from now on.
+void binding_use(struct bindings *bindings, struct binding *binding, uint64_t now_ns);
+
+// Whether one can be made without forgetting one that was used after `since_ns`.
+bool bindings_have_room(const struct bindings *bindings, uint64_t since_ns);
+
+// What is known of an address, used at `now_ns`; made when it is not there.
 struct binding *binding_get(
 	struct bindings *bindings, const struct identity *address, uint64_t now_ns);
 

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 // SCHEMA.md, client.addresses.source, client.names.source: numbered as listed there.
 enum address_source { ADDRESS_NONE, ADDRESS_ARP, ADDRESS_NDP, ADDRESS_DHCP, ADDRESS_TRAFFIC };
@@ -62,19 +63,21 @@ enum {
 
 #define CLIENT_NEVER UINT64_MAX
 
+// What a look-up and the site's total touch stands in the first line, what a flow of a known client
+// touches in the second.
 struct client {
-	struct identity id;
-	uint8_t key[16]; // client_key, computed once
-	uint64_t serial; // counts clients made; never used again
-	uint64_t first_seen_ns, last_seen_ns;
-
-	// Links of the table: pool indexes, POOL_NONE: none.
+	_Alignas(CACHE_LINE) struct identity id;
+	uint32_t bucket; // in the table, as are the links: pool indexes, POOL_NONE: none
 	uint32_t next; // in the bucket
+	uint64_t serial; // counts clients made; never used again
+	// In which windows it counts as a member: bit i, the window i before `newest` (usage.c).
+	uint64_t member_newest;
+	uint32_t member_total, member_other;
 	uint32_t newer, older; // by when it was last seen
-	uint64_t touched_ns; // when it was last moved there; CLIENT_NEVER: not yet
 
+	uint64_t touched_ns; // when it was last moved there; CLIENT_NEVER: not yet
+	uint64_t first_seen_ns, last_seen_ns;
 	// Rows (ledger).
-	uint32_t deadline; // place in the heap of deadlines
 	uint64_t due_ns; // when its next row is due; CLIENT_NEVER: none
 	uint64_t row_ns, row_last_seen_ns; // of the last row, and what it said
 	bool seen; // to send; a capture's times may begin at 0
@@ -90,15 +93,15 @@ struct client {
 
 	// A MAC that carries many addresses is a router: new flows behind it go by their address.
 	uint64_t router_since_ns; // CLIENT_NEVER: no router
+	uint8_t key[16]; // client_key, computed once
 	uint32_t sources[ROUTER_SOURCES]; // local IPv4 addresses it sent from
 	uint64_t source_ns[ROUTER_SOURCES]; // when last
 
-	// In which windows it counts as a member: bit i, the window i before `newest` (usage.c).
-	uint64_t member_newest;
-	uint32_t member_total, member_other;
-
 	const char *vendor; // or NULL
 };
+static_assert(offsetof(struct client, touched_ns) == CACHE_LINE);
+static_assert(offsetof(struct client, router_since_ns) == 2 * CACHE_LINE);
+static_assert(sizeof(struct client) == 4 * CACHE_LINE);
 
 // What few events touch.
 struct client_detail {
@@ -108,6 +111,36 @@ struct client_detail {
 	uint8_t dhcp_vendor_class[DHCP_VENDOR_CLASS_MAX + 1];
 };
 static_assert(sizeof(struct client_detail) % 8 == 0);
+
+static inline struct identity identity_of_mac(uint16_t vlan, const uint8_t mac[6])
+{
+	struct identity id = {.vlan = vlan, .kind = IDENTITY_MAC};
+
+	memcpy(id.value, mac, 6);
+	return id;
+}
+
+// An address as a key. IPv4 in the first four octets of `ip`.
+static inline struct identity address_of(uint16_t vlan, const uint8_t *ip, bool ip6)
+{
+	struct identity address = {
+		.vlan = vlan, .kind = (uint8_t)(ip6 ? IDENTITY_IP6 : IDENTITY_IP4)};
+
+	if (ip6)
+		memcpy(address.value, ip, 16);
+	else
+		memcpy(address.value, ip, 4);
+	return address;
+}
+
+static inline bool identity_equal(const struct identity *a, const struct identity *b)
+{
+	uint64_t x[3], y[3];
+
+	memcpy(x, a, sizeof(x));
+	memcpy(y, b, sizeof(y));
+	return ((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2])) == 0;
+}
 
 static inline bool client_is_router(const struct client *client, uint64_t when_ns)
 {

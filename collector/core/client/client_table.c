@@ -55,41 +55,14 @@ void client_table_prefault(struct client_table *table)
 	pool_prefault(&table->pool);
 }
 
-struct identity identity_of_mac(uint16_t vlan, const uint8_t mac[6])
-{
-	struct identity id = {.vlan = vlan, .kind = IDENTITY_MAC};
-
-	memcpy(id.value, mac, 6);
-	return id;
-}
-
 static bool is_random(const struct identity *id)
 {
 	return id->kind == IDENTITY_MAC && (id->value[0] & 0x02) != 0;
 }
 
-static uint32_t bucket_of(const struct client_table *table, const struct identity *id)
-{
-	uint64_t words[3];
-
-	memcpy(words, id, sizeof(words));
-	return (uint32_t)hash_words(&table->key, words, 3) & table->bucket_mask;
-}
-
 static struct client *at(struct client_table *table, uint32_t idx)
 {
 	return pool_at(&table->pool, idx);
-}
-
-struct client *client_find(struct client_table *table, const struct identity *id)
-{
-	for (uint32_t idx = table->buckets[bucket_of(table, id)]; idx != POOL_NONE;) {
-		struct client *client = at(table, idx);
-		if (memcmp(&client->id, id, sizeof(*id)) == 0)
-			return client;
-		idx = client->next;
-	}
-	return NULL;
 }
 
 static struct client_list *list_of(struct client_table *table, const struct client *client)
@@ -161,34 +134,35 @@ struct client *client_table_victim(struct client_table *table, const struct iden
 void client_table_remove(struct client_table *table, struct client *client)
 {
 	uint32_t idx = pool_index(&table->pool, client);
-	uint32_t *link = &table->buckets[bucket_of(table, &client->id)];
+	uint32_t *link = &table->buckets[client->bucket];
 
 	while (*link != idx)
 		link = &at(table, *link)->next;
 	*link = client->next;
 	list_remove(table, client);
+	client->id.kind = IDENTITY_NONE; // whoever remembers the place sees that it is gone
 	pool_give(&table->pool, idx);
 	// The next to go has not been touched for as long.
 	uint32_t oldest = list_of(table, client)->oldest;
 	if (oldest == POOL_NONE)
 		return;
 	const uint8_t *next = (const uint8_t *)at(table, oldest);
+	__builtin_prefetch(&table->details[oldest]);
 	for (size_t line = 0; line < sizeof(struct client); line += CACHE_LINE)
 		__builtin_prefetch(next + line, 1);
-	__builtin_prefetch(&table->details[oldest]);
 }
 
-struct client *client_table_add(struct client_table *table, const struct identity *id)
+struct client *client_table_add(
+	struct client_table *table, const struct identity *id, uint32_t bucket)
 {
-	uint32_t bucket = bucket_of(table, id);
 	uint32_t idx = pool_take(&table->pool);
 	REQUIRE(idx != POOL_NONE);
 	struct client *client = at(table, idx);
 
 	*client = (struct client){.id = *id,
 		.serial = ++table->serials,
+		.bucket = bucket,
 		.next = table->buckets[bucket],
-		.deadline = POOL_NONE,
 		.due_ns = CLIENT_NEVER,
 		.touched_ns = CLIENT_NEVER,
 		.random = is_random(id),

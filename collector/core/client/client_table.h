@@ -31,19 +31,42 @@ void client_table_fini(struct client_table *table); // accepts a zeroed one
 size_t client_table_bytes(const struct client_table *table);
 void client_table_prefault(struct client_table *table);
 
-struct identity identity_of_mac(uint16_t vlan, const uint8_t mac[6]);
+// Where an identity belongs; and who is there, or NULL.
+static inline uint32_t client_bucket(const struct client_table *table, const struct identity *id)
+{
+	uint64_t words[3];
 
-// NULL: not there.
-struct client *client_find(struct client_table *table, const struct identity *id);
+	memcpy(words, id, sizeof(words));
+	return (uint32_t)hash_words(&table->key, words, 3) & table->bucket_mask;
+}
+
+static inline struct client *client_find_in(
+	const struct client_table *table, uint32_t bucket, const struct identity *id)
+{
+	for (uint32_t idx = table->buckets[bucket]; idx != POOL_NONE;) {
+		struct client *client = pool_at(&table->pool, idx);
+		if (identity_equal(&client->id, id))
+			return client;
+		idx = client->next;
+	}
+	return NULL;
+}
+
+static inline struct client *client_find(
+	const struct client_table *table, const struct identity *id)
+{
+	return client_find_in(table, client_bucket(table, id), id);
+}
 
 // Who has to go before somebody of this identity can come, or NULL. The caller says what is still
 // to be said of it, and removes it.
 struct client *client_table_victim(struct client_table *table, const struct identity *id);
 void client_table_remove(struct client_table *table, struct client *client);
 
-// A new client, not yet seen: the first to go when room is needed. Its client_key is the caller's
-// to fill in. Only when there is no victim to remove.
-struct client *client_table_add(struct client_table *table, const struct identity *id);
+// A new client in its bucket, not yet seen: the first to go when room is needed. Its client_key is
+// the caller's to fill in. Only when there is no victim to remove.
+struct client *client_table_add(
+	struct client_table *table, const struct identity *id, uint32_t bucket);
 
 // It was seen: the last to go from now on. Kept no finer than CLIENT_TOUCH_NS, since to move a
 // client touches its neighbours.

@@ -107,12 +107,15 @@ static struct usage_window *window_of(struct usage *usage, uint64_t when_ns)
 	return unused;
 }
 
+// Multiply-shift (Dietzfelbinger et al., "A reliable randomized algorithm for the closest-pair
+// problem", 1997) by odd numbers of the key: serials are ours, so that nobody can aim at a bucket.
 static uint32_t bucket_of(
 	const struct usage *usage, uint32_t window, uint64_t client, uint16_t what)
 {
-	uint64_t words[2] = {client, (uint64_t)window << 16 | what};
+	uint64_t mixed = client * (usage->key.k0 | 1) +
+		((uint64_t)window << 16 | what) * (usage->key.k1 | 1);
 
-	return (uint32_t)hash_words(&usage->key, words, 2) & usage->bucket_mask;
+	return (uint32_t)(mixed >> 32) & usage->bucket_mask;
 }
 
 // `what`: the application, or the category where rows are by category.
@@ -237,14 +240,27 @@ static void book_other(struct usage *usage, struct usage_window *window,
 			window->other->numbers.members++;
 }
 
+uint32_t usage_bucket(const struct usage *usage, const struct client *client, uint64_t end_ns,
+	uint16_t application)
+{
+	uint64_t when_s = end_ns / NS_PER_S;
+
+	for (uint32_t i = 0; i < USAGE_WINDOWS_MAX; i++)
+		if (usage->windows[i].open && when_s - usage->windows[i].start_s < usage->window_s)
+			return bucket_of(usage, i, client->serial, application);
+	return 0;
+}
+
 void usage_book(struct usage *usage, struct client *client, const struct usage_delta *delta)
 {
 	struct usage_window *window = usage->by_client ? window_of(usage, delta->end_ns) : NULL;
-	bool is_new;
+	struct usage_entry *entry = NULL;
+	bool is_new = false;
 
 	if (window == NULL)
 		return;
-	struct usage_entry *entry = get_entry(usage, window, client->serial, delta, &is_new);
+	if (client != NULL)
+		entry = get_entry(usage, window, client->serial, delta, &is_new);
 	if (entry == NULL) {
 		struct client *const clients[2] = {client, NULL};
 		book_other(usage, window, clients, delta);

@@ -82,11 +82,31 @@ void usage_fini(struct usage *usage); // accepts a zeroed one
 size_t usage_bytes(const struct usage *usage);
 void usage_prefault(struct usage *usage);
 
-// Books what one local end did, unless rows are by category.
+// A row in two steps, so that the memory of many can be fetched together: where it would stand, and
+// then what stands there. Hints only.
+uint32_t usage_bucket(const struct usage *usage, const struct client *client, uint64_t end_ns,
+	uint16_t application);
+static inline void usage_fetch_bucket(const struct usage *usage, uint32_t bucket)
+{
+	__builtin_prefetch(&usage->buckets[bucket]);
+}
+static inline void usage_fetch(const struct usage *usage, uint32_t bucket)
+{
+	uint32_t idx = usage->buckets[bucket];
+
+	if (idx == POOL_NONE)
+		return;
+	const uint8_t *entry = pool_at(&usage->entries, idx);
+	__builtin_prefetch(entry, 1);
+	__builtin_prefetch(entry + CACHE_LINE, 1);
+}
+
+// Books what one local end did, unless rows are by category. `client` NULL: of a host that found no
+// room among the clients; then as "other", of which it is no member.
 void usage_book(struct usage *usage, struct client *client, const struct usage_delta *delta);
 
 // Books in the category's row, where rows are by category; each flow once. `clients`: its local
-// ends, NULL where none.
+// ends, NULL where none, or none that found room.
 void usage_book_category(
 	struct usage *usage, struct client *const clients[2], const struct usage_delta *delta);
 

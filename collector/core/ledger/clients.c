@@ -85,19 +85,46 @@ static void evict(struct ledger *ledger, struct client *victim)
 	client_table_remove(&ledger->clients, victim);
 }
 
+void ledger_client_key(const struct ledger *ledger, const struct identity *id, uint8_t ret_key[16])
+{
+	policy_client_key(
+		ledger->config.policy, (enum client_kind)id->kind, id->vlan, id->value, ret_key);
+}
+
+static struct client *make(
+	struct ledger *ledger, const struct identity *id, uint32_t bucket, struct client *victim)
+{
+	if (victim != NULL)
+		evict(ledger, victim);
+	struct client *client = client_table_add(&ledger->clients, id, bucket);
+	ledger_client_key(ledger, id, client->key);
+	return client;
+}
+
 struct client *ledger_client(struct ledger *ledger, const struct identity *id)
 {
-	struct client *client = client_find(&ledger->clients, id);
+	uint32_t bucket = client_bucket(&ledger->clients, id);
+	struct client *client = client_find_in(&ledger->clients, bucket, id);
+
+	if (client != NULL)
+		return client;
+	return make(ledger, id, bucket, client_table_victim(&ledger->clients, id));
+}
+
+struct client *ledger_client_admit(
+	struct ledger *ledger, const struct identity *id, uint32_t bucket)
+{
+	struct client *client = client_find_in(&ledger->clients, bucket, id);
 
 	if (client != NULL)
 		return client;
 	struct client *victim = client_table_victim(&ledger->clients, id);
-	if (victim != NULL)
-		evict(ledger, victim);
-	client = client_table_add(&ledger->clients, id);
-	policy_client_key(ledger->config.policy, (enum client_kind)id->kind, id->vlan, id->value,
-		client->key);
-	return client;
+	if (victim != NULL && victim->touched_ns != CLIENT_NEVER &&
+		ledger->now_ns < victim->touched_ns + KEPT_NS) {
+		counter_add(ledger->config.counters, COUNTER_clients_refused, 1);
+		return NULL;
+	}
+	return make(ledger, id, bucket, victim);
 }
 
 void ledger_client_seen(

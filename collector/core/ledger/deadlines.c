@@ -10,13 +10,21 @@ int deadlines_init(struct deadlines *deadlines, struct client_table *clients)
 {
 	*deadlines = (struct deadlines){.clients = clients, .max = clients->pool.max};
 	deadlines->heap = memory_reserve(deadlines->max * sizeof(*deadlines->heap));
-	return deadlines->heap == NULL ? -ENOMEM : 0;
+	deadlines->places = memory_reserve(deadlines->max * sizeof(*deadlines->places));
+	return deadlines->heap == NULL || deadlines->places == NULL ? -ENOMEM : 0;
 }
 
 void deadlines_fini(struct deadlines *deadlines)
 {
 	memory_release(deadlines->heap, deadlines->max * sizeof(*deadlines->heap));
+	memory_release(deadlines->places, deadlines->max * sizeof(*deadlines->places));
 	deadlines->heap = NULL;
+	deadlines->places = NULL;
+}
+
+size_t deadlines_bytes(const struct deadlines *deadlines)
+{
+	return deadlines->max * (sizeof(*deadlines->heap) + sizeof(*deadlines->places));
 }
 
 static bool before(const struct deadline *a, const struct deadline *b)
@@ -26,10 +34,8 @@ static bool before(const struct deadline *a, const struct deadline *b)
 
 static void put(struct deadlines *deadlines, uint32_t place, const struct deadline *deadline)
 {
-	struct client *client = pool_at(&deadlines->clients->pool, deadline->client);
-
 	deadlines->heap[place] = *deadline;
-	client->deadline = place;
+	deadlines->places[deadline->client] = place + 1;
 }
 
 // Moves a deadline from `place` to where it belongs.
@@ -57,19 +63,19 @@ static void settle(struct deadlines *deadlines, uint32_t place, struct deadline 
 
 void deadline_set(struct deadlines *deadlines, struct client *client, uint64_t due_ns)
 {
-	uint32_t place = client->deadline;
+	uint32_t idx = pool_index(&deadlines->clients->pool, client);
+	uint32_t place = deadlines->places[idx] - 1; // UINT32_MAX: in none
 
 	client->due_ns = due_ns;
 	if (due_ns != CLIENT_NEVER) {
-		struct deadline deadline = {.due_ns = due_ns,
-			.serial = client->serial,
-			.client = pool_index(&deadlines->clients->pool, client)};
-		settle(deadlines, place == POOL_NONE ? deadlines->count++ : place, deadline);
+		struct deadline deadline = {
+			.due_ns = due_ns, .serial = client->serial, .client = idx};
+		settle(deadlines, place == UINT32_MAX ? deadlines->count++ : place, deadline);
 		return;
 	}
-	if (place == POOL_NONE)
+	if (place == UINT32_MAX)
 		return;
-	client->deadline = POOL_NONE;
+	deadlines->places[idx] = 0;
 	if (place != --deadlines->count)
 		settle(deadlines, place, deadlines->heap[deadlines->count]);
 }

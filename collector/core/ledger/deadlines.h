@@ -5,7 +5,7 @@
 
 #include "core/client/client_table.h"
 
-// What is compared stands in the heap itself: clients lie far apart.
+// What is compared stands in the heap itself, and its places side by side: clients lie far apart.
 struct deadline {
 	uint64_t due_ns;
 	uint64_t serial; // the client's
@@ -15,11 +15,13 @@ struct deadline {
 struct deadlines {
 	struct client_table *clients; // borrowed
 	struct deadline *heap;
+	uint32_t *places; // by client's index: in the heap, counted from 1; 0: not in it
 	uint32_t count, max;
 };
 
 int deadlines_init(struct deadlines *deadlines, struct client_table *clients);
 void deadlines_fini(struct deadlines *deadlines); // accepts a zeroed one
+size_t deadlines_bytes(const struct deadlines *deadlines);
 
 // Sets when a client's row is due; CLIENT_NEVER: not at all.
 void deadline_set(struct deadlines *deadlines, struct client *client, uint64_t due_ns);
@@ -30,4 +32,10 @@ static inline struct client *deadline_first(const struct deadlines *deadlines)
 	return deadlines->count == 0
 		? NULL
 		: pool_at(&deadlines->clients->pool, deadlines->heap[0].client);
+}
+
+// When that is; CLIENT_NEVER: nobody's is.
+static inline uint64_t deadline_first_ns(const struct deadlines *deadlines)
+{
+	return deadlines->count == 0 ? CLIENT_NEVER : deadlines->heap[0].due_ns;
 }

@@ -61,76 +61,88 @@ static bool bound_mac(struct ledger *ledger, const struct binding *binding, uint
 	return true;
 }
 
+// What was found when the turn was prepared, or what is there now.
+static struct client *client_by_mac(const struct ledger *ledger, const struct end *end)
+{
+	struct client *known = end->known_client;
+
+	if (known != NULL && identity_equal(&known->id, &end->mac_id))
+		return known;
+	return client_find_in(&ledger->clients, end->mac_bucket, &end->mac_id);
+}
+
+static struct binding *binding_of(const struct ledger *ledger, const struct end *end)
+{
+	struct binding *known = end->known_binding;
+
+	if (known != NULL && identity_equal(&known->address, &end->address))
+		return known;
+	return binding_find_in(&ledger->bindings, end->address_bucket, &end->address);
+}
+
 // The identity of a local host as of the flow's start, and its client where there is one already.
 // Frames with a router's MAC, or none, are known by what ARP, NDP and DHCP say of the address, else
 // by the address itself.
 static void identify(struct ledger *ledger, const struct segment_event *s, struct end *end)
 {
-	uint16_t vlan = s->event.vlan;
-
 	if (end->mac != NULL) {
-		end->id = identity_of_mac(vlan, end->mac);
-		end->client = client_find(&ledger->clients, &end->id);
-		if (!ledger_is_router(ledger, end->client, end->mac, s->flow_start_ns))
+		end->id = end->mac_id;
+		end->id_bucket = end->mac_bucket;
+		end->client = client_by_mac(ledger, end);
+		if (likely(!ledger_is_router(ledger, end->client, end->mac, s->flow_start_ns)))
 			return;
 		// What is known of a router must not be forgotten while it is at work.
 		if (end->client != NULL)
 			client_table_touch(&ledger->clients, end->client, ledger->now_ns);
 	}
-	end->id = address_of(vlan, end->ip, end->ip6);
+	end->id = end->address;
 	bound_mac(ledger, end->binding, s->flow_start_ns, &end->id);
-	end->client = client_find(&ledger->clients, &end->id);
+	end->id_bucket = client_bucket(&ledger->clients, &end->id);
+	end->client = client_find_in(&ledger->clients, end->id_bucket, &end->id);
 }
 
-// Whether the address is local, and what is known of it. `known_ns`: what was learned later than
-// that does not count, so that all segments of a flow are judged alike.
-static void judge_place(struct ledger *ledger, const struct segment_event *s, struct end *end)
+// What is known of the address, and whether it is local by that.
+static void judge(struct ledger *ledger, const struct segment_event *s, struct end *end)
 {
-	uint64_t known_ns = s->flow_start_ns + ledger->active_ns;
-
-	end->local = local_holds(&ledger->local, end->ip, end->ip6, known_ns);
-	if (end->local && !end->ip6 && local_is_broadcast(&ledger->local, end->ip))
-		end->host = false;
-	if (!end->host || (!end->local && !ledger->neighbours))
-		return;
-	struct identity address = address_of(s->event.vlan, end->ip, end->ip6);
-	// Whoever never sent makes no entry: a scan would fill the table.
-	if (!end->local || !end->sent) {
-		end->binding = binding_find(&ledger->bindings, &address);
-		if (end->binding == NULL)
-			return;
-		end->local |= end->binding->on_link_ns <= known_ns;
+	if (end->host && (end->local || ledger->neighbours)) {
+		end->binding = binding_of(ledger, end);
+		if (end->binding != NULL)
+			end->local |=
+				end->binding->on_link_ns <= s->flow_start_ns + ledger->active_ns;
 		if (!end->local)
 			end->binding = NULL;
+		if (end->binding != NULL)
+			binding_use(&ledger->bindings, end->binding, ledger->now_ns);
 	}
-	if (end->local)
-		end->binding = binding_get(&ledger->bindings, &address, ledger->now_ns);
-}
-
-static void judge(struct ledger *ledger, const struct segment_event *s, unsigned e, struct end *end)
-{
-	bool has_mac = (s->has_mac >> e & 1) != 0;
-
-	*end = (struct end){.ip = s->ip[e], .ip6 = s->ip_version == 6};
-	end->sent = (s->seen >> e & 1) != 0;
-	if (has_mac && mac_is_station(s->mac[e]))
-		end->mac = s->mac[e];
-	bool group = has_mac && (s->mac[e][0] & 0x01) != 0;
-	end->host = !group && ip_is_host(end->ip, end->ip6);
-	judge_place(ledger, s, end);
 	if (ledger->excludes)
 		end->excluded = ledger_excludes(
 			ledger, end->mac, end->ip, end->ip6, end->binding, s->flow_start_ns);
 }
 
-// When hundreds of addresses are new within a second, one end's can make the other's be forgotten.
-static void keep_binding(struct ledger *ledger, const struct segment_event *s, struct end *end)
+struct binding *ledger_binding(struct ledger *ledger, const struct identity *address)
 {
-	if (end->binding == NULL)
-		return;
-	struct identity address = address_of(s->event.vlan, end->ip, end->ip6);
-	if (memcmp(&end->binding->address, &address, sizeof(address)) != 0)
-		end->binding = binding_get(&ledger->bindings, &address, ledger->now_ns);
+	uint64_t now_ns = ledger->now_ns;
+	struct binding *binding = binding_find(&ledger->bindings, address);
+
+	if (binding != NULL) {
+		binding_use(&ledger->bindings, binding, now_ns);
+		return binding;
+	}
+	if (!ledger->excludes &&
+		!bindings_have_room(&ledger->bindings, now_ns - MIN(now_ns, KEPT_NS))) {
+		counter_add(ledger->config.counters, COUNTER_bindings_refused, 1);
+		return NULL;
+	}
+	return binding_get(&ledger->bindings, address, now_ns);
+}
+
+// Of an end that is to be learned about: whoever never sent makes no entry, or a scan would fill
+// the table.
+static struct binding *binding_to_learn(struct ledger *ledger, struct end *end)
+{
+	if (end->binding == NULL || !identity_equal(&end->binding->address, &end->address))
+		end->binding = ledger_binding(ledger, &end->address);
+	return end->binding;
 }
 
 void ledger_hide_mac(struct ledger *ledger, uint16_t vlan, const uint8_t mac[6], uint64_t when_ns)
@@ -155,8 +167,11 @@ static void learn_excluded(struct ledger *ledger, const struct segment_event *s,
 	ledger_hide_mac(ledger, s->event.vlan, end->mac, s->flow_start_ns);
 	struct identity id = identity_of_mac(s->event.vlan, end->mac);
 	const struct client *client = client_find(&ledger->clients, &id);
-	if (!ledger_is_router(ledger, client, end->mac, s->flow_start_ns))
-		binding_learn(end->binding, end->mac, ADDRESS_TRAFFIC, s->start_ns, s->end_ns);
+	if (ledger_is_router(ledger, client, end->mac, s->flow_start_ns))
+		return;
+	struct binding *binding = binding_to_learn(ledger, end);
+	if (binding != NULL)
+		binding_learn(binding, end->mac, ADDRESS_TRAFFIC, s->start_ns, s->end_ns);
 }
 
 // What a segment teaches of a local host that sent some of it.
@@ -184,9 +199,12 @@ static void learn_traffic(struct ledger *ledger, const struct segment_event *s, 
 		ledger_client_router(ledger, client);
 		return;
 	}
-	if (client->router_since_ns == CLIENT_NEVER &&
-		binding_learn(end->binding, end->mac, ADDRESS_TRAFFIC, s->start_ns, s->end_ns))
-		ledger_client_address(ledger, client, end->binding);
+	if (client->router_since_ns != CLIENT_NEVER)
+		return;
+	struct binding *binding = binding_to_learn(ledger, end);
+	if (binding != NULL &&
+		binding_learn(binding, end->mac, ADDRESS_TRAFFIC, s->start_ns, s->end_ns))
+		ledger_client_address(ledger, client, binding);
 }
 
 // Makes the clients that are not there yet. Who sent comes first: whoever did not is the first to
@@ -199,43 +217,61 @@ static void make_clients(struct ledger *ledger, struct end ends[2])
 		struct end *end = &ends[first ^ i], *other = &ends[first ^ i ^ 1];
 		if (!end->local || !end->host)
 			continue;
-		bool made = end->client == NULL;
-		if (made)
-			end->client = ledger_client(ledger, &end->id);
+		if (end->client != NULL) {
+			if (end->sent)
+				client_table_touch(&ledger->clients, end->client, ledger->now_ns);
+			continue;
+		}
+		end->client = ledger_client_admit(ledger, &end->id, end->id_bucket);
+		if (end->client == NULL) {
+			end->refused = true;
+			ledger_client_key(ledger, &end->id, end->refused_key);
+			continue;
+		}
 		if (end->sent)
 			client_table_touch(&ledger->clients, end->client, ledger->now_ns);
-		if (made && other->client != NULL)
-			other->client = client_find(&ledger->clients, &other->id);
+		if (other->client != NULL && !identity_equal(&other->client->id, &other->id))
+			other->client =
+				client_find_in(&ledger->clients, other->id_bucket, &other->id);
 	}
 }
 
-void ledger_judge_ends(
-	struct ledger *ledger, const struct segment_event *segment, struct end ends[2])
+void ledger_judge_ends(struct ledger *ledger, struct prepared *prepared)
 {
-	judge(ledger, segment, 0, &ends[0]);
-	judge(ledger, segment, 1, &ends[1]);
-	keep_binding(ledger, segment, &ends[0]);
+	const struct segment_event *s = (const struct segment_event *)prepared->event;
+	struct end *ends = prepared->ends;
+
+	if (unlikely(prepared->local_count != ledger->local.count))
+		ledger_place_ends(ledger, prepared);
+	judge(ledger, s, &ends[0]);
+	judge(ledger, s, &ends[1]);
 	for (unsigned e = 0; e < 2; e++) {
 		if (!ends[e].local || !ends[e].host)
 			continue;
-		identify(ledger, segment, &ends[e]);
+		identify(ledger, s, &ends[e]);
 		const struct client *client = ends[e].client;
 		if (client != NULL && client->hidden)
 			ends[e].excluded = true;
 		if (ledger->excludes && ends[e].id.kind != IDENTITY_MAC &&
-			ledger_holder_hidden(ledger, ends[e].binding, segment->flow_start_ns))
+			ledger_holder_hidden(ledger, ends[e].binding, s->flow_start_ns))
 			ends[e].excluded = true;
 	}
 	if (ends[0].excluded || ends[1].excluded) {
 		for (unsigned e = 0; e < 2; e++) {
 			ends[e].client = NULL;
 			if (ends[e].excluded)
-				learn_excluded(ledger, segment, &ends[e]);
+				learn_excluded(ledger, s, &ends[e]);
 		}
 		return;
 	}
 	make_clients(ledger, ends);
 	for (unsigned e = 0; e < 2; e++)
-		if (ends[e].client != NULL && ends[e].sent && segment->packets[e] > 0)
-			learn_traffic(ledger, segment, &ends[e]);
+		if (ends[e].client != NULL && ends[e].sent && s->packets[e] > 0)
+			learn_traffic(ledger, s, &ends[e]);
+	// When hundreds of addresses are new within a second, one end's can make the other's be
+	// forgotten.
+	for (unsigned e = 0; e < 2; e++)
+		if (ends[e].binding != NULL &&
+			!identity_equal(&ends[e].binding->address, &ends[e].address))
+			ends[e].binding = NULL;
 }

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-// Whoever has this MAC, or NULL: a router, excluded, or no station at all.
+// Whoever has this MAC, or NULL: a router, excluded, no station at all, or no room.
 static struct client *client_of_mac(struct ledger *ledger, const struct fact_event *fact)
 {
 	uint64_t when_ns = fact->event.time_ns;
@@ -11,8 +11,9 @@ static struct client *client_of_mac(struct ledger *ledger, const struct fact_eve
 	if (!mac_is_station(fact->mac) || ledger_excludes_mac(ledger, fact->mac))
 		return NULL;
 	struct identity id = identity_of_mac(fact->event.vlan, fact->mac);
-	struct client *client = ledger_client(ledger, &id);
-	if (ledger_is_router(ledger, client, fact->mac, when_ns))
+	uint32_t bucket = client_bucket(&ledger->clients, &id);
+	struct client *client = ledger_client_admit(ledger, &id, bucket);
+	if (client == NULL || ledger_is_router(ledger, client, fact->mac, when_ns))
 		return NULL;
 	ledger_client_seen(ledger, client, when_ns, when_ns);
 	return client->hidden ? NULL : client;
@@ -26,7 +27,9 @@ static void learn_on_link(struct ledger *ledger, const struct fact_event *fact)
 		local_holds(&ledger->local, fact->ip, ip6, fact->event.time_ns))
 		return;
 	struct identity address = address_of(fact->event.vlan, fact->ip, ip6);
-	struct binding *binding = binding_get(&ledger->bindings, &address, ledger->now_ns);
+	struct binding *binding = ledger_binding(ledger, &address);
+	if (binding == NULL)
+		return;
 	ledger->neighbours = true;
 	binding->on_link_ns = MIN(binding->on_link_ns, fact->event.time_ns);
 }
@@ -40,8 +43,8 @@ static void learn_binding(
 	if (fact->ip_version == 0 || !mac_is_station(fact->mac) || !ip_is_host(fact->ip, ip6))
 		return;
 	struct identity address = address_of(fact->event.vlan, fact->ip, ip6);
-	struct binding *binding = binding_get(&ledger->bindings, &address, ledger->now_ns);
-	if (!binding_learn(binding, fact->mac, source, when_ns, when_ns))
+	struct binding *binding = ledger_binding(ledger, &address);
+	if (binding == NULL || !binding_learn(binding, fact->mac, source, when_ns, when_ns))
 		return;
 	if (ledger->excludes && excluded_matches(ledger->excluded, NULL, fact->ip, ip6))
 		ledger_hide_mac(ledger, fact->event.vlan, fact->mac, when_ns);
@@ -141,7 +144,9 @@ void ledger_learn_answer(struct ledger *ledger, const struct answer_event *answe
 		if (known == NULL || known->on_link_ns == BINDING_NEVER)
 			return;
 	}
-	struct binding *binding = binding_get(&ledger->bindings, &asker, ledger->now_ns);
+	struct binding *binding = ledger_binding(ledger, &asker);
+	if (binding == NULL)
+		return;
 	if (ledger->excludes &&
 		(ledger_excludes(ledger, NULL, answer->client_ip, ip6, binding, event->time_ns) ||
 			ledger_holder_hidden(ledger, binding, event->time_ns)))

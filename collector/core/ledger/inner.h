@@ -10,7 +10,16 @@
 #include "core/ledger/ledger.h"
 #include "core/ledger/reorder.h"
 
-enum { ROUTERS_MAX = 256 };
+enum {
+	ROUTERS_MAX = 256,
+	// Events that are worked on together: the memory that they need is fetched together.
+	TURN_EVENTS = 16,
+};
+
+// Nobody who was seen within such a time goes for a newcomer: in a flood of forged addresses the
+// clients that are there stay, with all that is known of them, and it is the flood that finds no
+// room. Whoever came has had its first row by then.
+#define KEPT_NS (10 * NS_PER_S)
 
 struct ledger {
 	struct ledger_config config; // borrowed things
@@ -40,9 +49,26 @@ struct end {
 	bool local;
 	bool excluded;
 	bool sent; // has ever sent
+	bool refused; // a client, but one that found no room
+	struct identity address, mac_id; // mac_id: where `mac` is known
+	uint32_t address_bucket, mac_bucket;
+	// What was there when the turn was prepared: to be asked again, but no longer far away.
+	struct binding *known_binding;
+	struct client *known_client; // by mac_id
+
 	struct binding *binding; // of a local host; NULL: nothing is known
 	struct identity id; // of a local host
-	struct client *client; // of a local host; NULL: none, or an end is excluded
+	uint32_t id_bucket;
+	struct client *client; // of a local host; NULL: none, refused, or an end is excluded
+	uint8_t refused_key[16]; // client_key of who was refused
+};
+
+// An event about to be worked on.
+struct prepared {
+	struct reorder_item item;
+	const struct event *event;
+	uint32_t local_count; // local networks that the ends were judged by
+	struct end ends[2]; // of segments
 };
 
 // facts.c: learns from a fact or an answer.
@@ -50,11 +76,15 @@ void ledger_learn_fact(struct ledger *ledger, const struct fact_event *fact);
 void ledger_learn_answer(struct ledger *ledger, const struct answer_event *answer);
 
 // segments.c: books a segment and writes its row.
-void ledger_book_segment(struct ledger *ledger, const struct segment_event *segment);
+void ledger_book_segment(struct ledger *ledger, struct prepared *prepared);
+
+// prepare.c: looks at the events of a turn, and fetches the memory that they will need.
+void ledger_prepare(const struct ledger *ledger, struct prepared *turn, uint32_t count);
+// Places the two ends again, by the local networks as they are now.
+void ledger_place_ends(const struct ledger *ledger, struct prepared *prepared);
 
 // ends.c: who the two ends of a flow are, and what the segment teaches of them.
-void ledger_judge_ends(
-	struct ledger *ledger, const struct segment_event *segment, struct end ends[2]);
+void ledger_judge_ends(struct ledger *ledger, struct prepared *prepared);
 
 // Whether the policy excludes the address, or whoever had it (mac, binding NULL: not known).
 bool ledger_excludes(struct ledger *ledger, const uint8_t *mac, const uint8_t *ip, bool ip6,
@@ -75,8 +105,16 @@ static inline bool mac_is_station(const uint8_t mac[6])
 	return (mac[0] & 0x01) == 0 && (mac[0] | mac[1] | mac[2] | mac[3] | mac[4] | mac[5]) != 0;
 }
 
-// clients.c: the life of a client.
-struct client *ledger_client(struct ledger *ledger, const struct identity *id); // found or made
+// What is known of an address, made where it is not there; NULL: there is no room (counted). With
+// anybody excluded there always is: who held an address must be known.
+struct binding *ledger_binding(struct ledger *ledger, const struct identity *address);
+
+// clients.c: the life of a client. Found or made, whoever has to go for it; or NULL rather than
+// that somebody goes who was seen just now (counted).
+struct client *ledger_client(struct ledger *ledger, const struct identity *id);
+struct client *ledger_client_admit(
+	struct ledger *ledger, const struct identity *id, uint32_t bucket);
+void ledger_client_key(const struct ledger *ledger, const struct identity *id, uint8_t ret_key[16]);
 void ledger_client_seen(
 	struct ledger *ledger, struct client *client, uint64_t from_ns, uint64_t to_ns);
 // It has the address, as the binding's newest holder.

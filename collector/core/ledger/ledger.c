@@ -155,7 +155,7 @@ void ledger_memory(const struct ledger *l, struct memory_pools *pools)
 {
 	memory_pools_add(pools, "reordering", MEMORY_UNKNOWN, reorder_bytes(&l->reorder));
 	memory_pools_add(pools, "clients", pool_used_bytes(&l->clients.pool),
-		client_table_bytes(&l->clients) + l->deadlines.max * sizeof(*l->deadlines.heap));
+		client_table_bytes(&l->clients) + deadlines_bytes(&l->deadlines));
 	memory_pools_add(pools, "bindings", pool_used_bytes(&l->bindings.pool),
 		bindings_bytes(&l->bindings));
 	memory_pools_add(
@@ -217,8 +217,7 @@ static void write_window(struct ledger *l, struct usage_window *window)
 static void meet_deadlines(struct ledger *l, uint64_t until_ns)
 {
 	for (;;) {
-		struct client *client = deadline_first(&l->deadlines);
-		uint64_t client_ns = client == NULL ? UINT64_MAX : client->due_ns;
+		uint64_t client_ns = deadline_first_ns(&l->deadlines);
 		uint64_t due_ns = MIN(client_ns, l->usage.due_ns);
 
 		if (due_ns > until_ns || due_ns == UINT64_MAX)
@@ -227,19 +226,21 @@ static void meet_deadlines(struct ledger *l, uint64_t until_ns)
 		if (l->usage.due_ns <= client_ns)
 			write_window(l, usage_due(&l->usage, due_ns));
 		else
-			ledger_client_due(l, client);
+			ledger_client_due(l, deadline_first(&l->deadlines));
 	}
 }
 
-static void handle(struct ledger *l, const struct event *event)
+static void handle(struct ledger *l, struct prepared *prepared)
 {
+	const struct event *event = prepared->event;
+
 	if (event->time_ns < l->now_ns)
 		counter_add(l->config.counters, COUNTER_events_late, 1);
 	meet_deadlines(l, event->time_ns);
 	l->now_ns = MAX(l->now_ns, event->time_ns);
 	switch (event->kind) {
 	case EVENT_SEGMENT:
-		ledger_book_segment(l, (const struct segment_event *)event);
+		ledger_book_segment(l, prepared);
 		break;
 	case EVENT_FACT:
 		ledger_learn_fact(l, (const struct fact_event *)event);
@@ -252,10 +253,22 @@ static void handle(struct ledger *l, const struct event *event)
 	}
 }
 
-static void handle_first(struct ledger *l)
+// Works on the earliest events: at most `max`, up to TURN_EVENTS, and only those before `until_ns`.
+// Returns how many.
+static uint32_t work(struct ledger *l, uint64_t until_ns, uint32_t max)
 {
-	handle(l, reorder_first(&l->reorder));
-	reorder_pop(&l->reorder);
+	struct reorder_item items[TURN_EVENTS];
+	struct prepared turn[TURN_EVENTS];
+	uint32_t count = reorder_take(&l->reorder, until_ns, items, max);
+
+	for (uint32_t i = 0; i < count; i++)
+		turn[i].item = items[i];
+	ledger_prepare(l, turn, count);
+	for (uint32_t i = 0; i < count; i++) {
+		handle(l, &turn[i]);
+		reorder_give(&l->reorder, &items[i]);
+	}
+	return count;
 }
 
 // The ring whose next event is the earliest, or NULL when all are empty.
@@ -297,7 +310,7 @@ static uint32_t take_events(struct ledger *l, uint64_t clock_ns)
 			if (reorder_first(&l->reorder)->time_ns >= clock_ns &&
 				event_ring_clock(ring) > clock_ns)
 				return taken;
-			handle_first(l);
+			work(l, UINT64_MAX, TURN_EVENTS);
 		}
 		event_ring_pop(ring);
 		taken++;
@@ -329,9 +342,8 @@ uint32_t ledger_step(struct ledger *l)
 	// Clocks first: whoever sees a clock sees all events that it promises.
 	uint64_t clock_ns = slowest_clock(l);
 	uint32_t taken = take_events(l, clock_ns);
-	const struct event *event;
-	while ((event = reorder_first(&l->reorder)) != NULL && event->time_ns < clock_ns)
-		handle_first(l);
+	while (work(l, clock_ns, TURN_EVENTS) > 0)
+		continue;
 	// A clock at its end says that nothing follows, not what time it is.
 	if (clock_ns != UINT64_MAX)
 		meet_deadlines(l, clock_ns);
@@ -343,8 +355,8 @@ void ledger_finish(struct ledger *l)
 	struct usage_window *window;
 
 	take_events(l, UINT64_MAX);
-	while (reorder_first(&l->reorder) != NULL)
-		handle_first(l);
+	while (work(l, UINT64_MAX, TURN_EVENTS) > 0)
+		continue;
 	while ((window = usage_due(&l->usage, UINT64_MAX)) != NULL)
 		write_window(l, window);
 	// In the order of their deadlines, then whoever has none.

@@ -1,4 +1,4 @@
-// Reorder: a bounded heap of events.
+// Reorder: a sorted queue of events, and a heap of those that came too early for it.
 #include "core/ledger/reorder.h"
 
 #include "core/base/memory.h"
@@ -6,8 +6,12 @@
 #include <errno.h>
 #include <string.h>
 
-// A wide heap is shallow, and what is compared stands side by side.
-enum { BRANCHES = 4 };
+enum {
+	// A wide heap is shallow, and what is compared stands side by side.
+	BRANCHES = 4,
+	// So many places an event is moved up in the queue before it goes to the heap.
+	MOVES_MAX = 16,
+};
 
 static const uint32_t slot_size[REORDER_SIZES] = {512, 2048, EVENT_SIZE_MAX};
 static const uint32_t slot_share[REORDER_SIZES] = {1, 8, 32}; // one of so many is that large
@@ -21,21 +25,33 @@ int reorder_init(struct reorder *reorder, uint32_t max)
 			return err;
 		reorder->max += max / slot_share[i];
 	}
-	reorder->items = memory_reserve(reorder->max * sizeof(struct reorder_item));
-	return reorder->items == NULL ? -ENOMEM : 0;
+	uint32_t places = 1;
+	while (places < reorder->max)
+		places *= 2;
+	reorder->queue_mask = places - 1;
+	reorder->queue = memory_reserve(places * sizeof(struct reorder_item));
+	reorder->heap = memory_reserve(reorder->max * sizeof(struct reorder_item));
+	return reorder->queue == NULL || reorder->heap == NULL ? -ENOMEM : 0;
+}
+
+static size_t queue_bytes(const struct reorder *reorder)
+{
+	return ((size_t)reorder->queue_mask + 1) * sizeof(struct reorder_item);
 }
 
 void reorder_fini(struct reorder *reorder)
 {
 	for (unsigned i = 0; i < REORDER_SIZES; i++)
 		pool_fini(&reorder->pools[i]);
-	memory_release(reorder->items, reorder->max * sizeof(struct reorder_item));
-	reorder->items = NULL;
+	memory_release(reorder->queue, queue_bytes(reorder));
+	memory_release(reorder->heap, reorder->max * sizeof(struct reorder_item));
+	reorder->queue = NULL;
+	reorder->heap = NULL;
 }
 
 size_t reorder_bytes(const struct reorder *reorder)
 {
-	size_t bytes = reorder->max * sizeof(struct reorder_item);
+	size_t bytes = queue_bytes(reorder) + reorder->max * sizeof(struct reorder_item);
 
 	for (unsigned i = 0; i < REORDER_SIZES; i++)
 		bytes += pool_bytes(&reorder->pools[i]);
@@ -46,7 +62,8 @@ void reorder_prefault(struct reorder *reorder)
 {
 	for (unsigned i = 0; i < REORDER_SIZES; i++)
 		pool_prefault(&reorder->pools[i]);
-	memory_prefault(reorder->items, reorder->max * sizeof(struct reorder_item));
+	memory_prefault(reorder->queue, queue_bytes(reorder));
+	memory_prefault(reorder->heap, reorder->max * sizeof(struct reorder_item));
 }
 
 enum { RANK_BITS = 2 };
@@ -61,11 +78,14 @@ static unsigned rank_of(const struct event *event)
 }
 
 // Times past the year 2116, which a capture file may claim, are all one.
+static uint64_t order_at(uint64_t time_ns)
+{
+	return MIN(time_ns, UINT64_MAX >> RANK_BITS) << RANK_BITS;
+}
+
 static uint64_t order_of(const struct event *event)
 {
-	uint64_t time_ns = MIN(event->time_ns, UINT64_MAX >> RANK_BITS);
-
-	return time_ns << RANK_BITS | rank_of(event);
+	return order_at(event->time_ns) | rank_of(event);
 }
 
 static uint64_t big_endian(const uint8_t *bytes, unsigned count)
@@ -196,8 +216,38 @@ static inline bool before(
 		return a->order < b->order;
 	if (likely(a->tie != b->tie))
 		return a->tie < b->tie;
-	return event_compare(pool_at(&reorder->pools[a->size], a->slot),
-		       pool_at(&reorder->pools[b->size], b->slot)) < 0;
+	return event_compare(reorder_event(reorder, a), reorder_event(reorder, b)) < 0;
+}
+
+static void heap_put(struct reorder *reorder, const struct reorder_item *item)
+{
+	struct reorder_item *heap = reorder->heap;
+	uint32_t hole = reorder->heap_count++;
+
+	while (hole > 0) {
+		uint32_t parent = (hole - 1) / BRANCHES;
+		if (!before(reorder, item, &heap[parent]))
+			break;
+		heap[hole] = heap[parent];
+		hole = parent;
+	}
+	heap[hole] = *item;
+}
+
+// Into its place near the end of the queue; false when that lies further up.
+static bool queue_put(struct reorder *reorder, const struct reorder_item *item)
+{
+	struct reorder_item *queue = reorder->queue;
+	uint32_t mask = reorder->queue_mask, to = reorder->queue_to, place = to;
+
+	while (place != reorder->queue_from && before(reorder, item, &queue[(place - 1) & mask]))
+		if (to - --place > MOVES_MAX)
+			return false;
+	for (uint32_t i = to; i != place; i--)
+		queue[i & mask] = queue[(i - 1) & mask];
+	queue[place & mask] = *item;
+	reorder->queue_to++;
+	return true;
 }
 
 bool reorder_put(struct reorder *reorder, const struct event *event)
@@ -215,56 +265,85 @@ bool reorder_put(struct reorder *reorder, const struct event *event)
 	if (item.slot == POOL_NONE)
 		return false;
 	memcpy(pool_at(&reorder->pools[item.size], item.slot), event, event->size);
-
-	uint32_t hole = reorder->count++;
-	while (hole > 0) {
-		uint32_t parent = (hole - 1) / BRANCHES;
-		if (!before(reorder, &item, &reorder->items[parent]))
-			break;
-		reorder->items[hole] = reorder->items[parent];
-		hole = parent;
-	}
-	reorder->items[hole] = item;
+	if (!queue_put(reorder, &item))
+		heap_put(reorder, &item);
+	reorder->count++;
 	return true;
 }
 
-// The earliest of the items that stand below `hole`, or `count` when there are none.
+// The earliest of the items that stand below `hole`, or `heap_count` when there are none.
 static inline uint32_t first_below(const struct reorder *reorder, uint32_t hole)
 {
-	const struct reorder_item *items = reorder->items;
+	const struct reorder_item *heap = reorder->heap;
 	uint32_t from = BRANCHES * hole + 1;
 
-	if (likely(from + BRANCHES <= reorder->count)) {
-		uint32_t a = from + before(reorder, &items[from + 1], &items[from]);
-		uint32_t b = from + 2 + before(reorder, &items[from + 3], &items[from + 2]);
-		return before(reorder, &items[b], &items[a]) ? b : a;
+	if (likely(from + BRANCHES <= reorder->heap_count)) {
+		uint32_t a = from + before(reorder, &heap[from + 1], &heap[from]);
+		uint32_t b = from + 2 + before(reorder, &heap[from + 3], &heap[from + 2]);
+		return before(reorder, &heap[b], &heap[a]) ? b : a;
 	}
-	uint32_t first = MIN(from, reorder->count);
-	for (uint32_t i = from + 1; i < reorder->count; i++)
-		if (before(reorder, &items[i], &items[first]))
+	uint32_t first = MIN(from, reorder->heap_count);
+	for (uint32_t i = from + 1; i < reorder->heap_count; i++)
+		if (before(reorder, &heap[i], &heap[first]))
 			first = i;
 	return first;
 }
 
-void reorder_pop(struct reorder *reorder)
+static void heap_pop(struct reorder *reorder)
 {
-	struct reorder_item *items = reorder->items;
-
-	INVARIANT(reorder->count > 0);
-	pool_give(&reorder->pools[items[0].size], items[0].slot);
-	struct reorder_item last = items[--reorder->count];
+	struct reorder_item *heap = reorder->heap;
+	struct reorder_item last = heap[--reorder->heap_count];
 	uint32_t hole = 0;
+
 	for (;;) {
 		uint32_t child = first_below(reorder, hole);
-		if (child == reorder->count || !before(reorder, &items[child], &last))
+		if (child == reorder->heap_count || !before(reorder, &heap[child], &last))
 			break;
-		items[hole] = items[child];
+		heap[hole] = heap[child];
 		hole = child;
 	}
-	items[hole] = last;
-	if (reorder->count > 0) {
-		const uint8_t *next = pool_at(&reorder->pools[items[0].size], items[0].slot);
-		for (unsigned line = 0; line < 5; line++)
-			__builtin_prefetch(next + line * CACHE_LINE);
+	heap[hole] = last;
+}
+
+// The earliest of both, or NULL.
+static const struct reorder_item *first_item(const struct reorder *reorder)
+{
+	const struct reorder_item *queued =
+		&reorder->queue[reorder->queue_from & reorder->queue_mask];
+
+	if (reorder->heap_count == 0)
+		return reorder->count == 0 ? NULL : queued;
+	if (reorder->queue_from == reorder->queue_to || before(reorder, &reorder->heap[0], queued))
+		return &reorder->heap[0];
+	return queued;
+}
+
+const struct event *reorder_first(const struct reorder *reorder)
+{
+	const struct reorder_item *item = first_item(reorder);
+
+	return item == NULL ? NULL : reorder_event(reorder, item);
+}
+
+uint32_t reorder_take(
+	struct reorder *reorder, uint64_t until_ns, struct reorder_item *items, uint32_t max)
+{
+	uint64_t until = until_ns == UINT64_MAX ? UINT64_MAX : order_at(until_ns);
+	const struct reorder_item *item;
+	uint32_t taken = 0;
+
+	while (taken < max && (item = first_item(reorder)) != NULL && item->order < until) {
+		items[taken++] = *item;
+		if (item == &reorder->heap[0])
+			heap_pop(reorder);
+		else
+			reorder->queue_from++;
+		reorder->count--;
 	}
+	return taken;
+}
+
+void reorder_give(struct reorder *reorder, const struct reorder_item *item)
+{
+	pool_give(&reorder->pools[item->size], item->slot);
 }

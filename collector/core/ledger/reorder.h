@@ -1,5 +1,8 @@
-// Reorder: events of all shards, put into the order of time in a bounded heap; ties are decided by
-// content, so that the order does not depend on which ring an event came through.
+// Reorder: events of all shards, put into the order of time, bounded; ties are decided by content,
+// so that the order does not depend on which ring an event came through.
+//
+// Events come nearly sorted: those that are not earlier than the last one of a queue are appended
+// to it, those that are a few places early are moved up, and only the others stand in a heap.
 //
 // Ledger's thread only. Events are copied in once, and read in place.
 #pragma once
@@ -20,8 +23,12 @@ struct reorder_item {
 
 struct reorder {
 	struct pool pools[REORDER_SIZES]; // slots for events of up to 512, 2048, 8192 octets
-	struct reorder_item *items;
-	uint32_t count, max;
+	struct reorder_item *queue; // sorted; a power of two of places, round and round
+	struct reorder_item *heap;
+	uint32_t queue_mask;
+	uint32_t queue_from, queue_to; // places counted up for ever
+	uint32_t heap_count;
+	uint32_t count, max; // in both
 };
 
 // For about `max` events. Returns 0 or -ENOMEM.
@@ -33,16 +40,21 @@ void reorder_prefault(struct reorder *reorder);
 // Copies an event in. False when there is no room.
 bool reorder_put(struct reorder *reorder, const struct event *event);
 
-// The earliest, or NULL; valid until it is popped, whatever is put meanwhile.
-static inline const struct event *reorder_first(const struct reorder *reorder)
+// The event of an item, one that was taken as well: valid until it is given back.
+static inline const struct event *reorder_event(
+	const struct reorder *reorder, const struct reorder_item *item)
 {
-	if (reorder->count == 0)
-		return NULL;
-	const struct reorder_item *item = &reorder->items[0];
 	return pool_at(&reorder->pools[item->size], item->slot);
 }
 
-void reorder_pop(struct reorder *reorder);
+// The earliest, or NULL.
+const struct event *reorder_first(const struct reorder *reorder);
+
+// Takes the earliest out, in their order: at most `max`, and only those before `until_ns`
+// (UINT64_MAX: all). Returns how many. Their slots are taken until they are given back.
+uint32_t reorder_take(
+	struct reorder *reorder, uint64_t until_ns, struct reorder_item *items, uint32_t max);
+void reorder_give(struct reorder *reorder, const struct reorder_item *item);
 
 // By content, of events of one time and kind; 0 only where no difference can matter.
 int event_compare(const struct event *a, const struct event *b);

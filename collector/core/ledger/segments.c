@@ -58,14 +58,17 @@ static void book_usage(struct ledger *ledger, const struct segment_event *s,
 	struct usage_delta site = delta_of(s, inside, failed);
 
 	usage_book_total(&ledger->usage, clients, &site);
-	if (clients[0] == NULL && clients[1] == NULL)
+	bool of_client[2];
+	for (unsigned e = 0; e < 2; e++)
+		of_client[e] = clients[e] != NULL || ends[e].refused;
+	if (!of_client[0] && !of_client[1])
 		return;
 	if (!ledger->usage.by_client) {
 		usage_book_category(&ledger->usage, clients, &site);
 		return;
 	}
 	for (unsigned e = 0; e < 2; e++) {
-		if (clients[e] == NULL)
+		if (!of_client[e])
 			continue;
 		struct usage_delta delta = delta_of(s, e, failed);
 		usage_book(&ledger->usage, clients[e], &delta);
@@ -137,14 +140,16 @@ static void name_flow(struct ledger *ledger, const struct segment_event *s,
 
 static struct row_end row_end_of(const struct segment_event *s, unsigned e, const struct end *end)
 {
-	const struct client *client = end->client;
+	bool known = end->client != NULL || end->refused;
 
 	return (struct row_end){
 		.local = end->local,
 		.ip = end->ip,
 		// The client's own: behind a router the frame's is not.
-		.mac = client != NULL && client->id.kind == IDENTITY_MAC ? client->id.value : NULL,
-		.key = client == NULL ? NULL : client->key,
+		.mac = known && end->id.kind == IDENTITY_MAC ? end->id.value : NULL,
+		.key = end->client != NULL ? end->client->key
+			: end->refused     ? end->refused_key
+					   : NULL,
 		.port = s->port[e],
 	};
 }
@@ -168,11 +173,12 @@ static void write_flow(struct ledger *ledger, const struct segment_event *s,
 	record_flow(ledger->config.record, &row);
 }
 
-void ledger_book_segment(struct ledger *ledger, const struct segment_event *s)
+void ledger_book_segment(struct ledger *ledger, struct prepared *prepared)
 {
-	struct end ends[2];
+	const struct segment_event *s = (const struct segment_event *)prepared->event;
+	const struct end *ends = prepared->ends;
 
-	ledger_judge_ends(ledger, s, ends);
+	ledger_judge_ends(ledger, prepared);
 	unsigned client = client_end(s, ends);
 	if (s->segment == 0 && ends[0].host && ends[1].host) {
 		ledger->stats.flows_seen++;

@@ -407,7 +407,8 @@ const char *schema_unit_name(enum field_unit unit); // "ns"; "" for none and for
 	F(USAGE, 24, retransmissions, COUNT64, PACKETS, NONE, KEEP, KEEP, KEEP, "", "", true, \
 		row->retransmissions) \
 	F(USAGE, 25, members, COUNT32, NONE, NONE, KEEP, KEEP, KEEP, "", \
-		"clients folded into this row", true, row->members)
+		"clients folded into this row; who was refused for want of room is none of them", \
+		true, row->members)
 
 // Health: all of class none and kept in every profile.
 #define H(F, id, name, type, unit, elsewhere, note, ...) \
@@ -447,7 +448,8 @@ const char *schema_unit_name(enum field_unit unit); // "ns"; "" for none and for
 #define HEALTH_CLIENTS_FIELDS(S) \
 	HS(S, clients, 1, active, COUNT64, NONE, true, row->clients_now) \
 	HS(S, clients, 2, random, COUNT64, NONE, true, row->counters[COUNTER_clients_random]) \
-	HS(S, clients, 3, evicted, COUNT64, NONE, true, row->counters[COUNTER_clients_evicted])
+	HS(S, clients, 3, evicted, COUNT64, NONE, true, row->counters[COUNTER_clients_evicted]) \
+	HS(S, clients, 4, refused, COUNT64, NONE, true, row->counters[COUNTER_clients_refused])
 #define HEALTH_RECORDS_FIELDS(S) \
 	HS(S, records, 1, type, STRING, NONE, true, text(record_type_name(e->type))) \
 	HS(S, records, 2, made, COUNT64, NONE, true, e->made) \

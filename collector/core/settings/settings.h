@@ -112,7 +112,8 @@ enum setting_log { SETTING_LOG_ERROR, SETTING_LOG_WARNING, SETTING_LOG_INFO };
 	X(findings_max, "dpi.findings", NUMBER, "131072", 1024, 4194304, \
 		"Chunks of 128 octets for names of live flows") \
 	X(clients_max, "clients.max", NUMBER, "16384", 64, 1048576, \
-		"Clients at one time; then the one unseen longest is evicted") \
+		"Clients at one time; then the one unseen longest is evicted, or the new one refused " \
+		"where all were seen within 10 s") \
 	X(clients_random_max, "clients.random_max", NUMBER, "8192", 16, 1048576, \
 		"Of these, with random MACs") \
 	X(answers_max, "clients.answers", NUMBER, "65536", 256, 4194304, \
