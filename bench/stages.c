@@ -178,7 +178,7 @@ static void start_export(struct bench *b)
 
 static void bench_open(struct bench *b, const struct settings *settings, enum level level)
 {
-	struct capture_config capture = {.file = settings->read_file};
+	struct capture_config capture = {.file = settings->files.items[0].value};
 	char error[CAPTURE_ERROR_SIZE];
 
 	b->settings = settings;
@@ -390,7 +390,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "\n");
 		return 2;
 	}
-	settings.read_file = argv[optind++];
+	struct problems problems = {0};
+	settings_add(&settings, "capture.files", argv[optind++], &problems);
 	if (optind == argc)
 		for (unsigned level = 0; level < LEVEL_COUNT; level++)
 			measure_apart(&settings, level);

@@ -60,6 +60,7 @@ struct capture {
 	// Live.
 	int fd; // to wait on; -1: file
 	uint32_t poll_ms;
+	bool shared_wait; // somebody else waits
 	bool watched; // a network interface that can go down, not "any"
 	bool packet_clock;
 	uint64_t exit_idle_ns;
@@ -374,6 +375,7 @@ static int capture_open(struct capture **ret, const struct capture_config *confi
 	capture->fd = -1;
 	capture->iface = config->iface;
 	capture->poll_ms = MAX(config->poll_ms, 1u);
+	capture->shared_wait = config->shared_wait;
 	capture->packet_clock = config->packet_clock;
 	capture->exit_idle_ns = config->exit_idle_ns;
 	capture->name = strdup(name);
@@ -586,7 +588,7 @@ static int receive_file(struct capture *capture, struct packet_batch *batch)
 static int receive_live(struct capture *capture, struct packet_batch *batch)
 {
 	int status = dispatch(capture, batch);
-	if (status == 0 && batch->count == 0) {
+	if (status == 0 && batch->count == 0 && !capture->shared_wait) {
 		struct pollfd wait = {.fd = capture->fd, .events = POLLIN};
 		if (poll(&wait, 1, (int)capture->poll_ms) > 0)
 			status = dispatch(capture, batch);
@@ -635,6 +637,11 @@ static void capture_get_stats(struct capture *capture, struct capture_stats *ret
 	ret->clock_step_ns = capture->clock.step_ns;
 }
 
+static int capture_descriptor(struct capture *capture)
+{
+	return capture->fd;
+}
+
 static const char *capture_error(struct capture *capture)
 {
 	return capture->error;
@@ -646,6 +653,7 @@ const struct capture_ops pcap_capture_ops = {
 	.start = capture_start,
 	.receive = capture_receive,
 	.release = capture_release,
+	.descriptor = capture_descriptor,
 	.stats = capture_get_stats,
 	.error = capture_error,
 	.close = capture_close,

@@ -3,6 +3,7 @@
 
 #include "core/base/log.h"
 #include "core/ledger/ledger.h"
+#include "core/settings/interfaces.h"
 #include "core/shard/own_traffic.h"
 #include "core/shard/run.h"
 #include "options.h"
@@ -33,6 +34,8 @@ static int check_all(const struct settings *settings, struct policy **ret_policy
 			"this weir was built without the Kafka exporter");
 	else if (exporter->check != NULL)
 		exporter->check(settings, problems);
+	struct interfaces interfaces;
+	interfaces_read(&interfaces, settings, problems);
 	ledger_check(settings, problems);
 	policy_new(ret_policy, settings, problems, ret_random_key);
 	return problems->count > 0 ? -EINVAL : 0;
@@ -75,7 +78,7 @@ static int collect(struct settings *settings, const struct policy *policy, bool 
 	}
 	if (random_key)
 		log_info("no privacy.key_file: pseudonyms are keyed for this run only");
-	if (settings->read_file == NULL && settings->exporter == EXPORTER_KAFKA) {
+	if (settings_live(settings) && settings->exporter == EXPORTER_KAFKA) {
 		int err = own_traffic_exclude(settings);
 		if (err) {
 			log_error("our own traffic to the brokers cannot be left out: %s",

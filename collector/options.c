@@ -41,9 +41,10 @@ void options_print_help(FILE *out)
 	      "  -c FILE            settings (YAML); weir settings prints them all with their "
 	      "defaults\n"
 	      "  -r FILE            read a capture file (pcap, pcapng; gzip or zstd; - for "
-	      "standard "
-	      "input)\n"
-	      "  -i INTERFACE       listen on an interface\n"
+	      "standard\n"
+	      "                     input); again for more, merged in order of time\n"
+	      "  -i INTERFACE       listen on an interface; again for more. Role and group: "
+	      "capture.interface\n"
 	      "  -o DIR             write segments to a directory; -o - writes rows to standard "
 	      "output\n"
 	      "  --profile NAME     basic, standard or full: where the privacy policy starts from\n"
@@ -120,13 +121,12 @@ static int apply(
 	case 'c':
 		return 0; // read before all others
 	case 'r':
-		replace(&settings->read_file, value);
-		return 0;
+		return settings_add(settings, "capture.files", value, problems);
 	case 'o':
 		replace(&settings->output, value);
 		return settings_set(settings, "export.exporter", "file", problems);
 	case 'i':
-		return settings_set(settings, "capture.interface", value, problems);
+		return settings_add(settings, "capture.interface", value, problems);
 	case OPT_PROFILE:
 		return settings_set(settings, "privacy.profile", value, problems);
 	case OPT_FORMAT:
@@ -189,17 +189,19 @@ int options_read(struct settings *settings, int argc, char **argv, struct proble
 {
 	// The file first, wherever -c stands: the command line overrides.
 	int err = pass(settings, argc, argv, true, problems);
-	char *configured = settings->interface;
-	settings->interface = NULL;
+	struct setting_list files = settings->files, interfaces = settings->interfaces;
+	settings->files = settings->interfaces = (struct setting_list){0};
 	if (err == 0)
 		err = pass(settings, argc, argv, false, problems);
-	if (err == 0 && settings->read_file != NULL && settings->interface != NULL)
+	if (err == 0 && settings->files.count > 0 && settings->interfaces.count > 0)
 		problems_add(problems, "command line", 0, "-r and -i exclude each other");
-	settings_apply_limits(settings);
-	// A capture file given here is read in place of the interface that the settings name.
-	if (settings->read_file == NULL && settings->interface == NULL)
-		settings->interface = configured;
-	else
-		free(configured);
+	// What is given here is read in place of what the settings name.
+	if (settings->files.count == 0 && settings->interfaces.count == 0) {
+		settings->files = files;
+		settings->interfaces = interfaces;
+	} else {
+		setting_list_clear(&files);
+		setting_list_clear(&interfaces);
+	}
 	return err != 0 ? err : problems->count > 0 ? -EINVAL : 0;
 }

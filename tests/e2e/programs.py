@@ -92,10 +92,10 @@ class Network:
         return subprocess.Popen([*self.enter(), *map(str, words)], stdin=subprocess.DEVNULL,
                                 **pipes)
 
-    def send(self, frames, times=1):
+    def send(self, frames, times=1, source="far"):
         """Sends frames from `far`; `near` receives them."""
         data = b"".join(len(f).to_bytes(2, "big") + f for f in frames)
-        subprocess.run([*self.enter(), sys.executable, os.path.join(HERE, "send.py"), "far",
+        subprocess.run([*self.enter(), sys.executable, os.path.join(HERE, "send.py"), source,
                         str(times)], input=data, check=True)
 
     def close(self):

@@ -10,6 +10,7 @@ import re
 import select
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -239,6 +240,63 @@ class Reading(Scratch):
             self.assertEqual(unaccounted(done.health()), 0)
         self.refused(self.weir("run", "-r", self.path("void", gzip.compress(b"")), *FULL), "void")
 
+    def split(self, count):
+        """The house's day dealt out to `count` files, packet by packet; one that is not later than
+        all before it stays with the latest."""
+        with open(HOUSE, "rb") as file:
+            head, rest = file.read(24), file.read()
+        parts, at, latest, which = [head] * count, 0, (0, 0), 0
+        while at < len(rest):
+            seconds, fraction, octets = struct.unpack_from("<III", rest, at)
+            if (seconds, fraction) > latest:
+                latest, which = (seconds, fraction), (which + 1) % count
+            parts[which] += rest[at:at + 16 + octets]
+            at += 16 + octets
+        return [self.path(f"part{i}", part) for i, part in enumerate(parts)]
+
+    def test_several_files(self):
+        """Merged in order of time they make what the whole makes, however they are given."""
+        words = (*FULL, "--seed", "1")
+        rows = sorted(programs.masked(self.weir("run", "-r", HOUSE, *words).out))
+        parts = self.split(3)
+        given = [word for part in parts for word in ("-r", part)]
+        for shards in (1, 3):
+            done = self.weir("run", *given, *words, "--shards", shards)
+            self.assertEqual(done.status, 0, done.said)
+            self.assertEqual(sorted(programs.masked(done.out)), rows)
+        with open(parts[1], "rb") as file:
+            done = self.weir("run", "-r", parts[2], "-r", "-", "-r", parts[0], *words, stdin=file)
+        self.assertEqual(sorted(programs.masked(done.out)), rows)
+        settings = self.path("weir.yaml", "capture:\n  files:\n" + "".join(
+            f"    - {part}\n" for part in parts))
+        done = self.weir("run", "-c", settings, *words)
+        self.assertEqual(sorted(programs.masked(done.out)), rows)
+        self.assertIn("packets: 4972", self.weir("run", "-c", settings, "-r", HOUSE, *FULL).said)
+
+    def test_several_files_of_other_link_types(self):
+        packets = datagrams(20)
+        raw = f.pcap([(stamp + 500_000, octets[14:]) for stamp, octets in packets], link=101)
+        done = self.weir("run", "-r", self.path("a", f.pcap(packets)), "-r", self.path("b", raw),
+                         *FULL)
+        self.assertEqual(done.status, 0, done.said)
+        self.assertEqual([row["packets_up"] for row in done.rows("flow")], [40])
+
+    def test_a_file_that_breaks_does_not_end_the_others(self):
+        parts = self.split(3)
+        with open(parts[1], "rb") as file:
+            octets = file.read()
+        self.path("part1", octets[:len(octets) // 2])
+        given = [word for part in parts for word in ("-r", part)]
+        for shards in (1, 2):
+            done = self.weir("run", *given, *FULL, "--shards", shards)
+            self.assertEqual(done.status, 1, done.said)
+            self.assertEqual(done.said.count("is damaged or cut after packet"), 1)
+            self.assertIn('part1" is damaged or cut', done.said)
+            self.assertGreater(done.health()["packets"], 4000)
+            self.assertEqual(unaccounted(done.health()), 0)
+        self.refused(self.weir("run", "-r", HOUSE, "-r", self.path("no.pcap"), *FULL), "no.pcap")
+        self.refused(self.weir("run", "-r", "-", "-r", "-", *FULL), "once only")
+
     def test_silent_standard_input(self):
         """Rows that are finished go out while the writer is silent, in the middle of a packet too."""
         packets = datagrams(70)
@@ -377,10 +435,20 @@ kafka:
         done = self.weir("check", "-c", self.path("all.yaml", self.weir("settings").out))
         self.assertEqual(done.status, 0, done.said)
 
+    def test_interfaces_of_the_readme(self):
+        with open(os.path.join(programs.HERE, "../../README.md"), encoding="utf-8") as file:
+            example = next(text for text in re.findall("```yaml\n(.*?)```", file.read(), re.S)
+                           if "interface:" in text)
+        path = self.path("weir.yaml", example)
+        self.assertEqual(self.weir("check", "-c", path).said, "")
+        wrong = self.path("wrong.yaml", example.replace("role=wan", "role=dmz"))
+        self.refused(self.weir("check", "-c", wrong), 'wrong.yaml:2: capture.interface: "eth0 role=')
+
     def test_policy_of_the_readme(self):
         """The example that the README shows is right, and its lines are named."""
         with open(os.path.join(programs.HERE, "../../README.md"), encoding="utf-8") as file:
-            example = re.search("```yaml\n(.*?)```", file.read(), re.S)[1]
+            example = next(text for text in re.findall("```yaml\n(.*?)```", file.read(), re.S)
+                           if "privacy:" in text)
         key = self.path("key", os.urandom(32))
         os.chmod(key, 0o600)
         path = self.path("weir.yaml", example.replace("/etc/weir/key", key))
@@ -551,10 +619,10 @@ class Live(Scratch):
         os.mkdir(self.path("out"))
         os.chown(self.path("out"), NOBODY, NOBODY)
 
-    def start(self, *words, **pipes):
+    def start(self, *words, interface="near", **pipes):
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **pipes}
         before = self.sockets()
-        process = self.net.start(WEIR, "run", "-i", "near", "--set",
+        process = self.net.start(WEIR, "run", "-i", interface, "--set",
                                  "state_dir=" + self.path("state"), *words, cwd=self.dir, **pipes)
         self.addCleanup(self.end, process)
         wait_until("weir to listen and to become nobody", 20, lambda: process.poll() is not None or (
@@ -661,6 +729,69 @@ class Live(Scratch):
         self.assertEqual(done.status, 1, done.said)
         self.assertIn("near", done.said)
         self.assertEqual(done.health()["packets"], 50)
+
+    def cross(self, near, far):
+        """A second pair of interfaces."""
+        self.net.call("ip", "link", "add", near, "arp", "off", "type", "veth", "peer", "name", far,
+                      "arp", "off")
+        for name in (near, far):
+            self.net.call("ip", "link", "set", name, "up")
+
+    def test_two_interfaces(self):
+        """Each is counted and named, a tap's halves make one flow, and two interfaces two."""
+        there, back = [], []
+        for i in range(100):
+            there.append(f.ethernet(NEAR, FAR, 0x0800, f.ipv4("192.168.1.10", "198.51.100.7", f.UDP,
+                         f.udp("192.168.1.10", 20000 + i, "198.51.100.7", 9999, b"x" * 20))))
+            back.append(f.ethernet(FAR, NEAR, 0x0800, f.ipv4("198.51.100.7", "192.168.1.10", f.UDP,
+                        f.udp("198.51.100.7", 9999, "192.168.1.10", 20000 + i, b"y" * 40))))
+        self.cross("near2", "far2")
+        for shards in (1, 2):
+            for words, flows in (((" role=mirror group=tap", " group=tap name=out"), 100),
+                                 (("", ""), 200), ((" role=lan", " role=wan"), 100)):
+                with self.subTest(f"{shards} {words}"):
+                    process = self.start(*FULL, "--shards", str(shards), "-i", "near2" + words[1],
+                                         interface="near" + words[0])
+                    if shards > 1:
+                        wait_until("both shards", 20,
+                                   lambda: "weir-shard-1" in self.threads(process))
+                    self.net.send(there, 3)
+                    self.net.send(back, 2, "far2")
+                    done = self.stop(process, signal.SIGTERM)
+                    self.assertEqual(done.status, 0, done.said)
+                    self.assertEqual(len(done.rows("flow")), flows)
+                    self.assertEqual(unaccounted(done.health()), 0)
+                    seen = {}
+                    for i in done.health()["interfaces"]:
+                        self.assertEqual(i["dropped_kernel"], 0)
+                        seen[i["name"]] = seen.get(i["name"], 0) + i["packets"]
+                    second = "out" if "out" in words[1] else "near2"
+                    self.assertEqual(seen, {"near": 300, second: 200})
+                    if "wan" in words[1]:
+                        self.assertEqual(done.health()["packets_consumed"], 200)
+                    if flows == 100 and "tap" in words[0]:
+                        for row in done.rows("flow"):
+                            self.assertEqual((row["packets_up"], row["packets_down"]), (3, 2))
+
+    def test_one_of_two_interfaces_goes_away(self):
+        """It is told when it happens, and once; the other goes on."""
+        self.cross("near2", "far2")
+        for shards in (1, 2):
+            with self.subTest(shards):
+                with open(self.path("said"), "wb") as said:
+                    process = self.start(*FULL, "--shards", str(shards), "-i", "near2", stderr=said)
+                    self.net.call("ip", "link", "set", "near2", "down")
+
+                    def told():
+                        with open(self.path("said"), encoding="utf-8") as file:
+                            return file.read()
+                    wait_until("weir to tell", 20, lambda: "went down or away" in told())
+                    self.net.send([packet for _, packet in datagrams(50)])
+                    done = self.stop(process, signal.SIGTERM)
+                self.assertEqual(done.status, 1, told())
+                self.assertEqual(told().count('interface "near2" went down or away'), 1)
+                self.assertEqual(done.health()["packets"], 50)
+                self.net.call("ip", "link", "set", "near2", "up")
 
     def test_kernel_drops_are_told(self):
         process = self.start(*FULL, "--set", "capture.buffer=1MiB")

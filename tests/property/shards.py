@@ -5,9 +5,9 @@
     shards.py WEIR --corpus N      N captures of ../shared/corpus, chosen by a fixed seed; 0: all
     shards.py WEIR FILE...         these
 
-Rows are compared as sets, without their sequence numbers. A verdict may differ where nDPI's own
-caches, which cross flows and of which each shard has one, decided it in either run; those flows are
-listed. Then usage is compared over all applications of a client."""
+Each alone, and all of them merged in order of time. Rows are compared as sets, without their
+sequence numbers. A verdict may differ where nDPI's own caches, which cross flows and of which each
+shard has one, decided it in either run; those flows are listed. Then usage is compared over all applications of a client."""
 
 import argparse
 import collections
@@ -50,9 +50,10 @@ def key_of(row, without=()):
                        if name not in ("sequence", "expires_at", *without)}, sort_keys=True)
 
 
-def read(weir, file, shards):
-    return Run(programs.run(weir, "run", "-r", file, "--profile", "full", "--format", "json", "-o",
-                            "-", "--seed", SEED, "--shards", shards, timeout=120))
+def read(weir, files, shards):
+    given = [word for file in files for word in ("-r", file)]
+    return Run(programs.run(weir, "run", *given, "--profile", "full", "--format", "json", "-o", "-",
+                            "--seed", SEED, "--shards", shards, timeout=120))
 
 
 class Run:
@@ -138,8 +139,11 @@ def main():
                             else corpus_captures(given.corpus))
     flows = bad = 0
     by_cache = []
-    for file in files:
-        one, many = read(given.weir, file, 1), read(given.weir, file, SHARDS)
+    cases = {file: [file] for file in files}
+    if len(files) > 1:
+        cases["all of them"] = files
+    for file, together in cases.items():
+        one, many = read(given.weir, together, 1), read(given.weir, together, SHARDS)
         count, cached, wrong = compare(one, many)
         flows += count
         bad += bool(wrong)
@@ -148,8 +152,8 @@ def main():
             print(f"WRONG {file}: {line[:1000]}")
     for line in by_cache:
         print(f"by nDPI's caches: {line}")
-    print(f"{len(files)} captures, {flows} flow rows: {bad} captures differ, {len(by_cache)} "
-          f"verdicts by nDPI's caches do")
+    print(f"{len(cases)} runs of {len(files)} captures, {flows} flow rows: {bad} runs differ, "
+          f"{len(by_cache)} verdicts by nDPI's caches do")
     return 1 if bad or not flows else 0
 
 

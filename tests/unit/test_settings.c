@@ -1,5 +1,6 @@
 // Settings: the committed weir.yaml is the table's own and holds the defaults; whatever is wrong in
 // a file is said with its line, all of it.
+#include "core/settings/interfaces.h"
 #include "core/settings/settings.h"
 
 #include "core/base/compiler.h"
@@ -95,7 +96,7 @@ static void test_committed_file_gives_the_defaults(void **)
 		assert_string_equal(read.local.items[i].value, fresh.local.items[i].value);
 	assert_string_equal(read.user, fresh.user);
 	assert_string_equal(read.filter, "");
-	assert_null(read.interface);
+	assert_int_equal(read.interfaces.count, 0);
 	settings_fini(&fresh);
 	settings_fini(&read);
 }
@@ -149,7 +150,8 @@ static void test_values(void **)
 				 "kafka:\n  properties:\n    client.id: weir\n"),
 		0);
 	assert_string_equal(s.tenant, "acme");
-	assert_string_equal(s.interface, "br0");
+	assert_int_equal(s.interfaces.count, 1);
+	assert_string_equal(s.interfaces.items[0].value, "br0");
 	assert_int_equal(s.snaplen, 128);
 	assert_false(s.promiscuous);
 	assert_int_equal(s.idle_udp, 1500 * NS_PER_MS);
@@ -207,7 +209,7 @@ static void test_all_that_is_wrong_is_said(void **)
 				     "privacy:\n"
 				     "  profile: ful\n"
 				     "networks:\n"
-				     "  local: 10.0.0.0/8\n"
+				     "  local: {a: 10.0.0.0/8}\n"
 				     "export: 7\n"),
 		0);
 	expect_problem(&problems, 1, "there is no setting \"tenent\"; allowed here: tenant, site");
@@ -227,6 +229,83 @@ static void test_all_that_is_wrong_is_said(void **)
 	assert_int_equal(s.snaplen, 128);
 	settings_fini(&s);
 	problems_fini(&problems);
+}
+
+static void expect_interface(const struct interface *i, const char *name, const char *title,
+	enum interface_role role, uint8_t group)
+{
+	assert_string_equal(i->name, name);
+	assert_string_equal(i->title, title);
+	assert_int_equal(i->role, role);
+	assert_int_equal(i->group, group);
+}
+
+static void test_interfaces(void **)
+{
+	struct settings s;
+	struct problems problems;
+	struct interfaces all;
+
+	assert_int_equal(read_text(&s, &problems,
+				 "capture:\n"
+				 "  interface:\n"
+				 "    - eth0\n"
+				 "    - tap0 role=mirror  group=tap\n"
+				 "    - eth1 name=uplink role=wan\n"
+				 "    - ' tap1 group=tap role=mirror name=out '\n"),
+		0);
+	assert_int_equal(interfaces_read(&all, &s, &problems), 0);
+	assert_int_equal(all.count, 4);
+	expect_interface(&all.items[0], "eth0", "eth0", ROLE_LAN, 0);
+	expect_interface(&all.items[1], "tap0", "tap0", ROLE_MIRROR, 1);
+	expect_interface(&all.items[2], "eth1", "uplink", ROLE_WAN, 2);
+	expect_interface(&all.items[3], "tap1", "out", ROLE_MIRROR, 1);
+	assert_int_equal(settings_set(&s, "capture.name", "all", &problems), 0);
+	assert_int_not_equal(interfaces_read(&all, &s, &problems), 0);
+	assert_non_null(strstr(problems.lines[0], "capture.name: is for one interface"));
+	problems_fini(&problems);
+	settings_fini(&s);
+
+	// One value is a list of one, and may have a name of its own.
+	assert_int_equal(
+		read_text(&s, &problems, "capture:\n  interface: eth0\n  name: inside\n"), 0);
+	assert_int_equal(interfaces_read(&all, &s, &problems), 0);
+	assert_int_equal(all.count, 1);
+	expect_interface(&all.items[0], "eth0", "inside", ROLE_LAN, 0);
+	settings_fini(&s);
+
+	assert_int_equal(read_text(&s, &problems, "capture:\n  files: [a, '-']\n"), 0);
+	assert_int_equal(interfaces_read(&all, &s, &problems), 0);
+	assert_int_equal(all.count, 1);
+	expect_interface(&all.items[0], "", "file", ROLE_LAN, 0);
+	settings_fini(&s);
+}
+
+static void test_wrong_interfaces(void **)
+{
+	static const char *const wrong[][2] = {
+		{"  interface: eth0 role=dmz\n", "\"eth0 role=dmz\" is not allowed"},
+		{"  interface: eth0 eth1\n", "\"eth0 eth1\" is not allowed"},
+		{"  interface: eth0 name=\n", "\"eth0 name=\" is not allowed"},
+		{"  interface: ' '\n", "\" \" is not allowed"},
+		{"  interface: [a, b, a role=wan]\n", "\"a\" stands there twice"},
+		{"  files: ['-', x, '-']\n", "can be read once only"},
+		{"  files: x\n  interface: y\n", "capture.interface is set as well"},
+	};
+
+	for (size_t i = 0; i < ARRAY_COUNT(wrong); i++) {
+		struct settings s;
+		struct problems problems;
+		struct interfaces all;
+		char text[128];
+		snprintf(text, sizeof(text), "capture:\n%s", wrong[i][0]);
+		assert_int_equal(read_text(&s, &problems, text), 0);
+		assert_int_not_equal(interfaces_read(&all, &s, &problems), 0);
+		assert_int_equal(problems.count, 1);
+		expect_problem(&problems, 2, wrong[i][1]);
+		problems_fini(&problems);
+		settings_fini(&s);
+	}
 }
 
 static void test_not_yaml(void **)
@@ -299,6 +378,8 @@ int main(void)
 		cmocka_unit_test(test_values),
 		cmocka_unit_test(test_all_that_is_wrong_is_said),
 		cmocka_unit_test(test_a_rule_stands_once),
+		cmocka_unit_test(test_interfaces),
+		cmocka_unit_test(test_wrong_interfaces),
 		cmocka_unit_test(test_not_yaml),
 		cmocka_unit_test(test_empty_file_is_all_defaults),
 		cmocka_unit_test(test_missing_file),

@@ -25,6 +25,7 @@ struct capture_config {
 	bool promiscuous;
 	bool packet_clock; // live, with a file's clock: see capture_clock.h
 	uint64_t exit_idle_ns; // live: the end when nothing came for so long; 0: never
+	bool shared_wait; // live: receive() never waits, its caller does for all (descriptor())
 	uint8_t iface; // written into every packet
 	// Queues that share the interface's packets, live: above 1 each comes silent from open(),
 	// and packets come from start() on, when all have been opened.
@@ -67,6 +68,9 @@ struct capture_ops {
 
 	// Gives the batch's bytes back. Every packet in it dies here.
 	void (*release)(struct capture *capture, struct packet_batch *batch);
+
+	// What poll(2) tells packets by, or -1. NULL where there is no such thing.
+	int (*descriptor)(struct capture *capture);
 
 	void (*stats)(struct capture *capture, struct capture_stats *ret);
 	const char *(*error)(struct capture *capture); // after receive() failed; never NULL

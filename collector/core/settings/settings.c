@@ -291,7 +291,6 @@ void settings_fini(struct settings *settings)
 			setting_list_clear(place(settings, s));
 	}
 	free(settings->path);
-	free(settings->read_file);
 	free(settings->output);
 	*settings = (struct settings){0};
 }
@@ -334,6 +333,22 @@ int settings_set(
 	setting_describe(allowed, sizeof(allowed), s);
 	problems_add(problems, "command line", 0, "%s: \"%s\" is not allowed; it takes %s", path,
 		value, allowed);
+	return -EINVAL;
+}
+
+int settings_add(
+	struct settings *settings, const char *path, const char *value, struct problems *problems)
+{
+	const struct setting *s = setting_find(path);
+
+	REQUIRE(s != NULL && s->kind == SETTING_LIST);
+	struct setting_list *list = place(settings, s);
+	settings->lines[s - setting_table] = LINE_OF_COMMAND;
+	setting_list_add(list, NULL, value, 0);
+	if (list->count <= s->max)
+		return 0;
+	problems_add(
+		problems, "command line", 0, "%s: takes at most %" PRIu64 " values", path, s->max);
 	return -EINVAL;
 }
 

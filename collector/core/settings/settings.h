@@ -61,9 +61,16 @@ enum setting_log { SETTING_LOG_ERROR, SETTING_LOG_WARNING, SETTING_LOG_INFO };
 		"Threads that share the packets, each flow on one of them; limits of flows and " \
 		"DPI " \
 		"are shared out") \
-	X(interface, "capture.interface", TEXT, NULL, 1, 63, "The interface to listen on") \
+	X(interfaces, "capture.interface", LIST, "", 0, 16, \
+		"The interfaces to listen on; after the name of each, as you need them: " \
+		"role=lan, " \
+		"role=mirror (its own prefixes are nobody's) or role=wan (counted only), " \
+		"group=NAME (both halves of a tap are one group), name=NAME (for records)") \
 	X(interface_name, "capture.name", TEXT, NULL, 1, 64, \
-		"What records call the interface; its own name otherwise") \
+		"What records call the only interface, or the files; its own name otherwise") \
+	X(files, "capture.files", LIST, "", 0, 256, \
+		"Capture files to read in place of interfaces, merged in order of time; - is " \
+		"standard input") \
 	X(filter, "capture.filter", TEXT, "", 0, 4096, \
 		"Collect only what matches, in pcap-filter(7) words") \
 	X(snaplen, "capture.snaplen", NUMBER, "2048", 64, 262144, "Octets kept of each frame") \
@@ -182,7 +189,6 @@ struct settings {
 #undef X
 
 	// From the command line only.
-	char *read_file; // -r: a capture, "-": standard input; NULL: live
 	char *output; // -o: a directory, or "-": rows to standard output
 	uint64_t seed; // --seed: fixes ids, keys and reading time; 0: none
 	bool packet_clock; // --clock packet: a live source has a file's clock
@@ -205,6 +211,12 @@ int settings_set(
 // Gives every setting that `limits` chooses and nobody has set its value of that preset. For when
 // file and command line have been read.
 void settings_apply_limits(struct settings *settings);
+
+// One more value of a list, as it is: no commas are looked for. The same checks.
+int settings_add(
+	struct settings *settings, const char *path, const char *value, struct problems *problems);
+
+void setting_list_clear(struct setting_list *list);
 
 // What is wrong with a setting that only its user can judge: "FILE:LINE: path: text", or "command
 // line: path: text" where it was given there.

@@ -49,4 +49,3 @@ void setting_describe(char *out, size_t size, const struct setting *setting);
 void setting_format_scaled(char *out, size_t size, const struct setting *setting, uint64_t value);
 
 void setting_list_add(struct setting_list *list, const char *key, const char *value, unsigned line);
-void setting_list_clear(struct setting_list *list);

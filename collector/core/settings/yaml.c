@@ -76,13 +76,17 @@ static void read_list(struct reader *r, const struct setting *s, const yaml_even
 	struct setting_list *list = (void *)((char *)r->settings + s->offset);
 	yaml_event_t event;
 
-	if (start->type != YAML_SEQUENCE_START_EVENT) {
-		complain(r, line_of(start), s,
-			start->type == YAML_SCALAR_EVENT ? text_of(start) : NULL);
+	if (start->type != YAML_SEQUENCE_START_EVENT && start->type != YAML_SCALAR_EVENT) {
+		complain(r, line_of(start), s, NULL);
 		skip(r, start);
 		return;
 	}
 	setting_list_clear(list);
+	if (start->type == YAML_SCALAR_EVENT) { // a list of one, or of none
+		if (*text_of(start) != '\0')
+			setting_list_add(list, NULL, text_of(start), line_of(start));
+		return;
+	}
 	while (next(r, &event)) {
 		bool end = event.type == YAML_SEQUENCE_END_EVENT;
 		if (event.type == YAML_SCALAR_EVENT) {

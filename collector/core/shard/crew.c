@@ -1,7 +1,9 @@
 // The crew: making shards, turning them, asking them.
 #include "core/shard/crew.h"
 
+#include "core/packet/capture_merge.h"
 #include "core/shard/dispatch.h"
+#include "core/shard/sources.h"
 #include "core/shard/worker.h"
 
 #include <errno.h>
@@ -19,6 +21,7 @@ struct member {
 
 struct crew {
 	struct crew_config config;
+	struct sources sources;
 	uint32_t count;
 	struct dispatch *dispatch; // several shards, one queue
 	struct capture *source; // the reader's
@@ -31,32 +34,10 @@ static_assert(sizeof(struct crew) % CACHE_LINE == 0 && sizeof(struct member) % C
 
 // ---- making
 
-static int open_queue(const struct crew *c, uint16_t queue, uint16_t queues,
-	const struct capture *first, struct capture **ret, char error[CREW_ERROR_SIZE])
-{
-	const struct settings *s = c->config.settings;
-	struct capture_config config = {
-		.file = s->read_file,
-		.interface = s->interface,
-		.filter = s->filter,
-		.snaplen = (uint32_t)s->snaplen,
-		.buffer_bytes = s->buffer,
-		.poll_ms = (uint32_t)(s->poll / NS_PER_MS),
-		.mtu = (uint16_t)s->mtu,
-		.promiscuous = s->promiscuous,
-		.packet_clock = s->packet_clock,
-		.exit_idle_ns = s->exit_idle,
-		.queues = queues,
-		.first = first,
-	};
-
-	return c->config.capture->open(ret, &config, queue, error);
-}
-
 static int make_dispatch(struct crew *c, char error[CREW_ERROR_SIZE])
 {
 	struct dispatch_config config = {
-		.ops = c->config.capture,
+		.ops = c->sources.ops,
 		.shard_count = c->count,
 		.vlan_in_key = c->config.settings->vlan_in_key,
 		.iface_group = c->iface_group,
@@ -64,7 +45,7 @@ static int make_dispatch(struct crew *c, char error[CREW_ERROR_SIZE])
 		.counters = &c->counters,
 	};
 
-	int err = open_queue(c, 0, 1, NULL, &c->source, error);
+	int err = sources_open(&c->sources, &c->source, 0, 1, NULL, &c->counters, error);
 	if (err)
 		return err;
 	config.source = c->source;
@@ -80,19 +61,21 @@ static int make_dispatch(struct crew *c, char error[CREW_ERROR_SIZE])
 static int share_out(struct crew *c, char error[CREW_ERROR_SIZE])
 {
 	const struct settings *s = c->config.settings;
-	struct shard *first = &c->members[0].shard;
+	struct member *m = &c->members[0];
 	int err = -ENOTSUP;
 
 	if (c->config.live && !s->packet_clock && s->exit_idle == 0)
-		err = open_queue(c, 0, (uint16_t)c->count, NULL, &first->capture, error);
+		err = sources_open(&c->sources, &m->shard.capture, 0, (uint16_t)c->count, NULL,
+			&m->counters, error);
 	if (!err)
-		first->ops = c->config.capture;
+		m->shard.ops = c->sources.ops;
 	return err == -ENOTSUP ? make_dispatch(c, error) : err;
 }
 
 static int open_source(struct crew *c, uint32_t i, char error[CREW_ERROR_SIZE])
 {
-	struct shard *shard = &c->members[i].shard;
+	struct member *m = &c->members[i];
+	struct shard *shard = &m->shard;
 
 	if (shard->capture != NULL)
 		return 0;
@@ -101,10 +84,10 @@ static int open_source(struct crew *c, uint32_t i, char error[CREW_ERROR_SIZE])
 		shard->capture = dispatch_end(c->dispatch, i);
 		return 0;
 	}
-	int err = open_queue(c, (uint16_t)i, (uint16_t)c->count, c->members[0].shard.capture,
-		&shard->capture, error);
+	int err = sources_open(&c->sources, &shard->capture, (uint16_t)i, (uint16_t)c->count,
+		c->members[0].shard.capture, &m->counters, error);
 	if (!err)
-		shard->ops = c->config.capture;
+		shard->ops = c->sources.ops;
 	return err;
 }
 
@@ -185,6 +168,9 @@ int crew_new(struct crew **ret, const struct crew_config *config, char error[CRE
 	memset(c, 0, size);
 	c->config = *config;
 	c->count = count;
+	sources_init(&c->sources, s, config->interfaces, config->capture);
+	for (uint32_t i = 0; i < config->interfaces->count; i++)
+		c->iface_group[i] = config->interfaces->items[i].group;
 	if (count > 1)
 		err = share_out(c, error);
 	for (uint32_t i = 0; !err && i < count; i++) {
@@ -218,7 +204,7 @@ void crew_free(struct crew *c)
 			m->shard.ops->close(m->shard.capture);
 	}
 	dispatch_free(c->dispatch);
-	c->config.capture->close(c->source);
+	c->sources.ops->close(c->source);
 	free(c);
 }
 
@@ -327,16 +313,25 @@ bool crew_read_whole(const struct crew *c)
 	return c->dispatch != NULL ? dispatch_ended(c->dispatch) : c->members[0].shard.ended;
 }
 
-const char *crew_broken(const struct crew *c)
+// Of an only source: what it broke of, when nobody turns it any more.
+static const char *only_broken(const struct crew *c)
 {
 	if (c->dispatch != NULL)
-		return dispatch_error(c->dispatch) ? c->config.capture->error(c->source) : NULL;
+		return dispatch_error(c->dispatch) ? c->sources.ops->error(c->source) : NULL;
 	for (uint32_t i = 0; i < c->count; i++) {
-		const struct shard *shard = &c->members[i].shard;
-		if (shard->error)
-			return shard->ops->error(shard->capture);
+		const struct member *m = &c->members[i];
+		if (!worker_runs(&m->worker) && m->shard.error)
+			return m->shard.ops->error(m->shard.capture);
 	}
 	return NULL;
+}
+
+const char *crew_broken(const struct crew *c, uint32_t *at)
+{
+	if (c->sources.merged)
+		return sources_broken(&c->sources,
+			c->dispatch != NULL ? c->source : c->members[0].shard.capture, at);
+	return (*at)++ == 0 ? only_broken(c) : NULL;
 }
 
 void crew_memory(const struct crew *c, struct memory_pools *pools)
@@ -365,24 +360,35 @@ void crew_counters(const struct crew *c, uint64_t sum[COUNTER_COUNT])
 		counters_sum(&c->members[i].counters, sum);
 }
 
-uint32_t crew_sources(const struct crew *c)
+uint32_t crew_queues(const struct crew *c)
 {
 	return c->dispatch != NULL ? 1 : c->count;
 }
 
-void crew_source(const struct crew *c, uint32_t i, struct capture_stats *ret_stats,
-	uint64_t *ret_packets, uint64_t *ret_bytes)
+// What all interfaces' queue has lost. As a side effect a merge learns what each has.
+static void queue_stats(const struct crew *c, const struct member *m, struct capture_stats *ret)
 {
-	const struct member *m = &c->members[i];
+	if (c->dispatch != NULL)
+		c->sources.ops->stats(c->source, ret);
+	else if (worker_runs(&m->worker))
+		worker_stats(&m->worker, ret);
+	else
+		m->shard.ops->stats(m->shard.capture, ret);
+}
+
+void crew_source(const struct crew *c, uint32_t interface, uint32_t queue,
+	struct capture_stats *ret_stats, uint64_t *ret_packets, uint64_t *ret_bytes)
+{
+	const struct member *m = &c->members[queue];
+	const struct capture *capture = c->dispatch != NULL ? c->source : m->shard.capture;
 	uint64_t counters[COUNTER_COUNT] = {0};
 
+	queue_stats(c, m, ret_stats);
+	if (c->sources.count > 1) {
+		merge_source_stats(capture, interface, ret_stats, ret_packets, ret_bytes);
+		return;
+	}
 	counters_sum(c->dispatch != NULL ? &c->counters : &m->counters, counters);
 	*ret_packets = counters[COUNTER_packets];
 	*ret_bytes = counters[COUNTER_bytes];
-	if (c->dispatch != NULL)
-		c->config.capture->stats(c->source, ret_stats);
-	else if (worker_runs(&m->worker))
-		worker_stats(&m->worker, ret_stats);
-	else
-		m->shard.ops->stats(m->shard.capture, ret_stats);
 }

@@ -9,7 +9,7 @@
 
 #include "core/shard/shard.h"
 
-#include "core/settings/settings.h"
+#include "core/settings/interfaces.h"
 
 struct crew;
 
@@ -17,6 +17,7 @@ enum { CREW_ERROR_SIZE = CAPTURE_ERROR_SIZE };
 
 struct crew_config {
 	const struct settings *settings; // all borrowed
+	const struct interfaces *interfaces;
 	const struct capture_ops *capture;
 	const struct classifier_ops *const *classifiers;
 	const struct excluded *excluded;
@@ -46,8 +47,9 @@ const struct taxonomy *crew_taxonomy(const struct crew *crew);
 // Whether a file's end has been read, or where it broke: nothing of it is left.
 bool crew_read_whole(const struct crew *crew);
 
-// What the source says it broke of, or NULL.
-const char *crew_broken(const struct crew *crew);
+// What sources broke of, one after the other, and NULL: `*at` counts them from 0. An interface of
+// several queues is told of once. A run with one source is told when its threads are through.
+const char *crew_broken(const struct crew *crew, uint32_t *at);
 
 void crew_memory(const struct crew *crew, struct memory_pools *pools);
 
@@ -57,8 +59,10 @@ uint32_t crew_flows(const struct crew *crew);
 // Adds what all shards and the reader have counted to `sum`.
 void crew_counters(const struct crew *crew, uint64_t sum[COUNTER_COUNT]);
 
-// How many sources there are, and what source `i` has lost, and what came of it (packets and
-// octets). A tenth of a second old at the most while threads run.
-uint32_t crew_sources(const struct crew *crew);
-void crew_source(const struct crew *crew, uint32_t i, struct capture_stats *ret_stats,
-	uint64_t *ret_packets, uint64_t *ret_bytes);
+// How many queues there are of each interface.
+uint32_t crew_queues(const struct crew *crew);
+
+// What queue `queue` of interface `interface` has lost, and what came of it (packets and octets). A
+// tenth of a second old at the most while threads run.
+void crew_source(const struct crew *crew, uint32_t interface, uint32_t queue,
+	struct capture_stats *ret_stats, uint64_t *ret_packets, uint64_t *ret_bytes);

@@ -77,7 +77,7 @@ static uint64_t seeded_start_ns(void)
 int identity_make(struct record_identity *identity, const struct settings *settings,
 	uint64_t wall_ns, bool *ret_kept, struct problems *problems)
 {
-	bool offline = settings->read_file != NULL || settings->packet_clock;
+	bool offline = settings->files.count > 0 || settings->packet_clock;
 	struct hash_key boot = hash_key_new(settings->seed, 0x626f6f74);
 
 	*identity = (struct record_identity){

@@ -19,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { HEALTH_PERIOD_S = 60 };
+enum { HEALTH_PERIOD_S = 60, BROKEN_MAX = 256 };
 
 #define HOUSEKEEPING_NS (100 * NS_PER_MS)
 #define PROGRESS_NS (500 * NS_PER_MS)
@@ -29,7 +29,10 @@ struct run {
 	const struct settings *settings;
 	bool live;
 	struct record_identity identity;
-	const char *interface; // as records call it
+	struct interfaces interfaces;
+	const char *titles[INTERFACES_MAX]; // as records call them
+	bool told[BROKEN_MAX]; // of sources that broke, in the crew's order
+	bool broke; // one of them did
 
 	struct crew *crew;
 	struct counters *counters; // the ledger's
@@ -69,6 +72,7 @@ static int make_crew(struct run *r)
 	char error[CREW_ERROR_SIZE] = "";
 	struct crew_config config = {
 		.settings = r->settings,
+		.interfaces = &r->interfaces,
 		.capture = r->config->capture,
 		.classifiers = r->config->classifiers,
 		.excluded = policy_excluded(r->config->policy),
@@ -108,7 +112,7 @@ static int make_ledger(struct run *r)
 	struct ledger_config config = {
 		.settings = s,
 		.policy = r->config->policy,
-		.interface_names = &r->interface,
+		.interface_names = r->titles,
 		.counters = r->counters,
 		.seed = s->seed,
 		.prefault = r->live,
@@ -132,7 +136,16 @@ static int make_ledger(struct run *r)
 	return err;
 }
 
-// The link's own prefixes are local.
+// Whether it is a link with clients behind it.
+static bool is_lan(const struct run *r, const char *name)
+{
+	for (uint32_t i = 0; i < r->interfaces.count; i++)
+		if (strcmp(r->interfaces.items[i].name, name) == 0)
+			return r->interfaces.items[i].role == ROLE_LAN;
+	return false;
+}
+
+// The links' own prefixes are local.
 static int add_link_prefixes(struct run *r)
 {
 	struct ifaddrs *all;
@@ -143,8 +156,7 @@ static int add_link_prefixes(struct run *r)
 	if (getifaddrs(&all) != 0)
 		return -errno;
 	for (const struct ifaddrs *a = all; a != NULL && !err; a = a->ifa_next) {
-		if (a->ifa_addr == NULL || a->ifa_netmask == NULL ||
-			strcmp(a->ifa_name, r->settings->interface) != 0)
+		if (a->ifa_addr == NULL || a->ifa_netmask == NULL || !is_lan(r, a->ifa_name))
 			continue;
 		bool ip6 = a->ifa_addr->sa_family == AF_INET6;
 		if (!ip6 && a->ifa_addr->sa_family != AF_INET)
@@ -291,15 +303,17 @@ static void sum_counters(const struct run *r, uint64_t sum[COUNTER_COUNT])
 	crew_counters(r->crew, sum);
 }
 
-// What all sources have lost; each one's part in `interfaces` (SHARDS_MAX) unless that is NULL.
+// What all sources have lost; each queue's part in `interfaces` unless that is NULL.
 static void sum_sources(
 	const struct run *r, struct capture_stats *ret, struct health_interface *interfaces)
 {
+	uint32_t queues = crew_queues(r->crew);
+
 	*ret = (struct capture_stats){0};
-	for (uint32_t i = 0; i < crew_sources(r->crew); i++) {
-		struct health_interface one = {.name = r->interface, .queue = i};
+	for (uint32_t i = 0; i < r->interfaces.count * queues; i++) {
+		struct health_interface one = {.name = r->titles[i / queues], .queue = i % queues};
 		struct capture_stats stats = {0};
-		crew_source(r->crew, i, &stats, &one.packets, &one.bytes);
+		crew_source(r->crew, i / queues, one.queue, &stats, &one.packets, &one.bytes);
 		one.dropped_kernel = stats.dropped_kernel;
 		one.dropped_nic = stats.dropped_nic;
 		ret->dropped_kernel += stats.dropped_kernel;
@@ -314,7 +328,7 @@ static void sum_sources(
 static void write_health(struct run *r, bool last)
 {
 	uint64_t counters[COUNTER_COUNT];
-	struct health_interface interfaces[SHARDS_MAX];
+	struct health_interface interfaces[INTERFACES_MAX * SHARDS_MAX];
 	struct memory_pools pools;
 	struct capture_stats capture;
 	struct ledger_stats ledger;
@@ -330,7 +344,7 @@ static void write_health(struct run *r, bool last)
 		.uptime_s = (steady_ns() - r->started_ns) / NS_PER_S,
 		.version = WEIR_VERSION,
 		.interfaces = interfaces,
-		.interface_count = crew_sources(r->crew),
+		.interface_count = r->interfaces.count * crew_queues(r->crew),
 		.counters = counters,
 		.last = last,
 		.flows_active_now = crew_flows(r->crew),
@@ -370,6 +384,19 @@ static void progress(struct run *r, uint64_t now_ns)
 	r->progress_ns = now_ns;
 }
 
+// Sources that broke, each once.
+static void say_broken(struct run *r)
+{
+	const char *why;
+
+	for (uint32_t at = 0; (why = crew_broken(r->crew, &at)) != NULL;) {
+		REQUIRE(at >= 1 && at <= BROKEN_MAX);
+		if (!r->told[at - 1])
+			log_error("%s", why);
+		r->told[at - 1] = r->broke = true;
+	}
+}
+
 // What is due by the steady clock: batches that have waited long enough, health, progress.
 static void housekeeping(struct run *r, bool terminal)
 {
@@ -383,6 +410,7 @@ static void housekeeping(struct run *r, bool terminal)
 		sum_sources(r, &capture, NULL);
 		record_clock(r->record, capture.clock_step_ns);
 	}
+	say_broken(r);
 	if (export_ended(r->export) && process_stop == 0)
 		process_stop = 1;
 	record_seal(r->record, now_ns, r->settings->batch_age, false);
@@ -394,6 +422,15 @@ static void housekeeping(struct run *r, bool terminal)
 		progress(r, now_ns);
 }
 
+// Standard input is a stream that somebody ends; of a file the rest is missing.
+static bool reads_file(const struct run *r)
+{
+	for (size_t i = 0; i < r->settings->files.count; i++)
+		if (strcmp(r->settings->files.items[i].value, "-") != 0)
+			return true;
+	return false;
+}
+
 // A signal ends the source; a live one when the kernel, which hands packets over after `poll` at
 // the latest, has been asked for those that came before the signal. A second signal waits for
 // nothing.
@@ -401,8 +438,7 @@ static void stop_source(struct run *r)
 {
 	uint64_t now_ns = steady_ns();
 
-	// Standard input is a stream that somebody ends; of a file the rest is missing.
-	if (!r->live && !crew_read_whole(r->crew) && strcmp(r->settings->read_file, "-") != 0)
+	if (!crew_read_whole(r->crew) && reads_file(r))
 		r->interrupted = true;
 	if (r->stop_ns == 0)
 		r->stop_ns = now_ns + (r->live ? MIN(2 * r->settings->poll, NS_PER_S) : 0);
@@ -546,7 +582,7 @@ enum run_status run(const struct run_config *config)
 	struct run r = {
 		.config = config,
 		.settings = config->settings,
-		.live = config->settings->read_file == NULL,
+		.live = settings_live(config->settings),
 		.started_ns = steady_ns(),
 	};
 	struct problems problems = {0};
@@ -554,9 +590,9 @@ enum run_status run(const struct run_config *config)
 	bool kept;
 
 	r.health_ns = r.housekeeping_ns = r.progress_ns = r.started_ns;
-	r.interface = r.settings->interface_name != NULL ? r.settings->interface_name
-		: r.live ? r.settings->interface
-			 : "file";
+	REQUIRE(interfaces_read(&r.interfaces, r.settings, &problems) == 0); // checked before
+	for (uint32_t i = 0; i < r.interfaces.count; i++)
+		r.titles[i] = r.interfaces.items[i].title;
 	process_catch_signals();
 	if (!wait_for_clock(&r))
 		return RUN_FINE;
@@ -577,14 +613,14 @@ enum run_status run(const struct run_config *config)
 
 	struct export_stats export;
 	export_stats(r.export, &export);
-	const char *broken = crew_broken(r.crew);
-	if (broken != NULL) {
-		log_error("%s", broken);
+	say_broken(&r);
+	if (r.interrupted && !r.broke)
+		log_warning("\"%s\" %s: a signal came", r.settings->files.items[0].value,
+			r.settings->files.count > 1
+				? "and the files beside it were not read to their ends"
+				: "was not read to its end");
+	if (r.interrupted || r.broke)
 		status = RUN_SOURCE_BROKE;
-	} else if (r.interrupted) {
-		log_warning("\"%s\" was not read to its end: a signal came", r.settings->read_file);
-		status = RUN_SOURCE_BROKE;
-	}
 	if (say_what_was_lost(&r, &export) || !delivered)
 		status = RUN_ROWS_LOST;
 	if (!sum_is_right(&r))

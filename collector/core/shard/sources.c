@@ -1,0 +1,91 @@
+// What a run captures from: sources.h.
+#include "core/shard/sources.h"
+
+#include "core/base/compiler.h"
+#include "core/packet/capture_merge.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum { FILES_MAX = 256 }; // as in SETTINGS
+
+// How many captures are opened for one queue.
+static uint32_t captures(const struct sources *s)
+{
+	return settings_live(s->settings) ? s->interfaces->count
+					  : (uint32_t)s->settings->files.count;
+}
+
+void sources_init(struct sources *s, const struct settings *settings,
+	const struct interfaces *interfaces, const struct capture_ops *capture)
+{
+	*s = (struct sources){
+		.settings = settings,
+		.interfaces = interfaces,
+		.capture = capture,
+		.count = interfaces->count,
+	};
+	s->merged = captures(s) > 1 || interfaces->items[0].role == ROLE_WAN;
+	s->ops = s->merged ? &merge_capture_ops : capture;
+}
+
+static struct capture_config config_of(const struct sources *s, uint32_t i, uint16_t queues)
+{
+	const struct settings *settings = s->settings;
+	bool live = settings_live(settings);
+	const char *interface = live ? s->interfaces->items[i].name : "";
+
+	return (struct capture_config){
+		.file = live ? NULL : settings->files.items[i].value,
+		.interface = *interface != '\0' ? interface : NULL,
+		.filter = settings->filter,
+		.snaplen = (uint32_t)settings->snaplen,
+		.buffer_bytes = settings->buffer,
+		.poll_ms = (uint32_t)(settings->poll / NS_PER_MS),
+		.mtu = (uint16_t)settings->mtu,
+		.promiscuous = settings->promiscuous,
+		.packet_clock = settings->packet_clock,
+		.exit_idle_ns = settings->exit_idle,
+		.iface = live ? (uint8_t)i : 0,
+		.queues = queues,
+	};
+}
+
+int sources_open(const struct sources *s, struct capture **ret, uint16_t queue, uint16_t queues,
+	const struct capture *first, struct counters *counters, char error[CAPTURE_ERROR_SIZE])
+{
+	struct capture_config configs[FILES_MAX];
+	bool counted_only[FILES_MAX] = {0};
+	uint32_t count = captures(s);
+
+	REQUIRE(count <= FILES_MAX);
+	for (uint32_t i = 0; i < count; i++) {
+		configs[i] = config_of(s, i, queues);
+		counted_only[i] =
+			settings_live(s->settings) && s->interfaces->items[i].role == ROLE_WAN;
+	}
+	if (!s->merged) {
+		configs[0].first = first;
+		return s->capture->open(ret, &configs[0], queue, error);
+	}
+	struct merge_config merge = {
+		.ops = s->capture,
+		.sources = configs,
+		.count = count,
+		.counted_only = counted_only,
+		.counters = counters,
+		.exit_idle_ns = s->settings->exit_idle,
+		.first = first,
+	};
+	return merge_open(ret, &merge, queue, error);
+}
+
+const char *sources_broken(const struct sources *s, const struct capture *capture, uint32_t *at)
+{
+	while (s->merged && capture != NULL && *at < captures(s)) {
+		const char *why = merge_source_broken(capture, (*at)++);
+		if (why != NULL)
+			return why;
+	}
+	return NULL;
+}

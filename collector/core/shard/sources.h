@@ -1,0 +1,30 @@
+// What a run captures from: one source, or several as one (capture_merge.h). Main's thread opens,
+// the owner of each turns it.
+#pragma once
+
+#include "core/base/counters.h"
+#include "core/packet/capture.h"
+#include "core/settings/interfaces.h"
+
+struct sources {
+	const struct settings *settings; // borrowed, like the next two
+	const struct interfaces *interfaces;
+	const struct capture_ops *capture;
+	uint32_t count; // interfaces, or 1: files are one
+	bool merged;
+	const struct capture_ops *ops; // of what sources_open() returns
+};
+
+void sources_init(struct sources *sources, const struct settings *settings,
+	const struct interfaces *interfaces, const struct capture_ops *capture);
+
+// Queue `queue` of `queues` of every interface, or all files. `first`: what was returned for queue
+// 0, NULL for that. `counters`: of the thread that will receive. Returns what capture_ops.open()
+// does.
+int sources_open(const struct sources *sources, struct capture **ret, uint16_t queue,
+	uint16_t queues, const struct capture *first, struct counters *counters,
+	char error[CAPTURE_ERROR_SIZE]);
+
+// Why one of them broke that others outlived: the next from `*at` on, which begins at 0, or NULL.
+const char *sources_broken(
+	const struct sources *sources, const struct capture *capture, uint32_t *at);
