@@ -442,7 +442,7 @@ kafka:
         path = self.path("weir.yaml", example)
         self.assertEqual(self.weir("check", "-c", path).said, "")
         wrong = self.path("wrong.yaml", example.replace("role=wan", "role=dmz"))
-        self.refused(self.weir("check", "-c", wrong), 'wrong.yaml:2: capture.interface: "eth0 role=')
+        self.refused(self.weir("check", "-c", wrong), 'wrong.yaml:6: capture.interface: "eth0 role=')
 
     def test_policy_of_the_readme(self):
         """The example that the README shows is right, and its lines are named."""

@@ -288,7 +288,7 @@ static void test_wrong_interfaces(void **)
 		{"  interface: eth0 eth1\n", "\"eth0 eth1\" is not allowed"},
 		{"  interface: eth0 name=\n", "\"eth0 name=\" is not allowed"},
 		{"  interface: ' '\n", "\" \" is not allowed"},
-		{"  interface: [a, b, a role=wan]\n", "\"a\" stands there twice"},
+		{"  interface: [a, b, a role=wan]\n", "\"a role=wan\" stands there twice"},
 		{"  files: ['-', x, '-']\n", "can be read once only"},
 		{"  files: x\n  interface: y\n", "capture.interface is set as well"},
 	};

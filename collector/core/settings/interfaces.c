@@ -67,6 +67,20 @@ static uint8_t group_of(const struct interfaces *all, uint32_t which)
 	return (uint8_t)next;
 }
 
+// With the value's own line, where it has one.
+static void complain(const struct settings *settings, uint32_t which, struct problems *problems,
+	const char *what)
+{
+	const struct setting_item *item = &settings->interfaces.items[which];
+
+	if (item->line > 0)
+		problems_add(problems, settings->path, item->line, "capture.interface: \"%s\" %s",
+			item->value, what);
+	else
+		settings_complain(
+			settings, "capture.interface", problems, "\"%s\" %s", item->value, what);
+}
+
 static bool stands_before(const struct interfaces *all, uint32_t which)
 {
 	for (uint32_t i = 0; i < which; i++)
@@ -100,16 +114,12 @@ int interfaces_read(
 		uint32_t count = (uint32_t)MIN(settings->interfaces.count, (size_t)INTERFACES_MAX);
 		ret->count = MAX(count, 1u);
 		for (uint32_t i = 0; i < count; i++) {
-			const char *text = settings->interfaces.items[i].value;
-			if (!read_one(&ret->items[i], text))
-				settings_complain(settings, "capture.interface", problems,
-					"\"%s\" is not allowed; it takes an interface, and after "
-					"it name=NAME, group=NAME, role=lan, role=mirror or "
-					"role=wan",
-					text);
+			if (!read_one(&ret->items[i], settings->interfaces.items[i].value))
+				complain(settings, i, problems,
+					"is not allowed; it takes an interface, and after it "
+					"name=NAME, group=NAME, role=lan, role=mirror or role=wan");
 			else if (stands_before(ret, i))
-				settings_complain(settings, "capture.interface", problems,
-					"\"%s\" stands there twice", ret->items[i].name);
+				complain(settings, i, problems, "stands there twice");
 			ret->items[i].group = group_of(ret, i);
 		}
 	} else {
