@@ -1,0 +1,332 @@
+// The rules of classifiers/ndpi_dispatch.c are true of libndpi: a dissector that they leave out is
+// asked all the same, on a copy of the flow, and must do to it what the rules say and nothing else.
+// Over made-up packets with the ports, lengths and first octets that dissectors look for, our own
+// capture, and the corpus where it lies beside the sources; each as it is and changed (fixed
+// seeds).
+#include "../../classifiers/ndpi_dispatch.c"
+
+#include <dirent.h>
+#include <pcap/pcap.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+enum { FLOWS = 4096, PACKETS_MAX = 24, MADE = 100000 };
+
+static struct ndpi_detection_module_struct *module;
+static uint64_t left_out[DISSECTORS_MAX]; // by place: how often, of datagrams
+static uint64_t wrong_at[DISSECTORS_MAX]; // and how often wrongly
+static uint64_t wrong;
+
+static void witness_one(
+	struct ndpi_flow_struct *flow, const struct list *list, unsigned place, bool excludes)
+{
+	const struct dissector *d = &list->dissectors[place];
+	struct ndpi_packet_struct packet = module->packet;
+	struct ndpi_flow_struct asked = *flow, expected = *flow;
+
+	if (excludes)
+		NDPI_SET(&expected.excluded_protocol_bitmask, d->protocol);
+	d->look(module, &asked);
+	if (d->protocol == NDPI_PROTOCOL_DTLS) // see WAITS_UNLESS
+		NDPI_SET(&expected.excluded_protocol_bitmask, NDPI_PROTOCOL_TLS);
+	if (memcmp(&asked, &expected, sizeof(asked)) != 0 ||
+		memcmp(&packet, &module->packet, sizeof(packet)) != 0) {
+		wrong++;
+		if (wrong_at[place]++ == 0)
+			print_message("%s: the rule is wrong: it does not just %s\n",
+				ndpi_get_proto_name(module, d->protocol),
+				excludes ? "exclude itself" : "wait");
+		module->packet = packet;
+	}
+	left_out[place]++;
+}
+
+// In the place of dispatch_udp().
+static void witness_udp(struct ndpi_detection_module_struct *m, struct ndpi_flow_struct *flow)
+{
+	const struct mask *selected = &udp_list.selected[traits_of(&m->packet)];
+	struct mask done = marked(flow);
+	struct datagram d;
+
+	datagram_read(&d, m, flow);
+	struct mask out = would_exclude(&d), wait = would_wait(&d);
+	for (unsigned place = 0; place < udp_list.count; place++)
+		if (has(selected, place) && !has(&done, place) &&
+			!excluded(flow, udp_list.dissectors[place].protocol) &&
+			(has(&out, place) || has(&wait, place)))
+			witness_one(flow, &udp_list, place, has(&out, place));
+	dispatch_udp(m, flow);
+}
+
+static int set_up(void **)
+{
+	NDPI_PROTOCOL_BITMASK all;
+
+	module = ndpi_init_detection_module(ndpi_no_prefs);
+	assert_non_null(module);
+	NDPI_BITMASK_SET_ALL(all);
+	ndpi_set_protocol_detection_bitmask2(module, &all);
+	ndpi_finalize_initialization(module);
+	assert_true(ndpi_dispatch_install(module));
+	module->callback_buffer_udp[0].func = witness_udp;
+	wrong = 0;
+	memset(left_out, 0, sizeof(left_out));
+	memset(wrong_at, 0, sizeof(wrong_at));
+	return 0;
+}
+
+static int tear_down(void **)
+{
+	ndpi_exit_detection_module(module);
+	return 0;
+}
+
+static uint32_t random_state;
+
+static uint32_t random_next(uint32_t below)
+{
+	random_state = random_state * 1664525 + 1013904223; // Knuth's LCG
+	return (uint32_t)((uint64_t)random_state * below >> 32);
+}
+
+struct entry {
+	uint8_t key[36];
+	unsigned packets;
+	struct ndpi_flow_struct flow;
+};
+
+static struct entry entries[FLOWS]; // a flow that meets another in its place takes it over
+
+static void entry_reset(struct entry *e)
+{
+	ndpi_free_flow_data(&e->flow);
+	memset(e, 0, sizeof(*e));
+}
+
+static void entries_reset(void)
+{
+	for (unsigned i = 0; i < FLOWS; i++)
+		entry_reset(&entries[i]);
+}
+
+static struct entry *entry_of(const uint8_t *ip, unsigned head, unsigned address, unsigned at)
+{
+	uint8_t ends[2][18] = {{0}}, key[36];
+	uint32_t hash = 0;
+
+	for (unsigned i = 0; i < 2; i++) {
+		memcpy(ends[i], ip + at + i * address, address);
+		memcpy(ends[i] + 16, ip + head + i * 2, 2);
+	}
+	bool swap = memcmp(ends[0], ends[1], 18) > 0;
+	memcpy(key, ends[swap], 18);
+	memcpy(key + 18, ends[!swap], 18);
+	for (unsigned i = 0; i < sizeof(key); i++)
+		hash = hash * 31 + key[i];
+	struct entry *e = &entries[hash % FLOWS];
+	if (memcmp(e->key, key, sizeof(key)) != 0) {
+		entry_reset(e);
+		memcpy(e->key, key, sizeof(key));
+	}
+	return e;
+}
+
+// Shows a UDP datagram over IPv4, or over IPv6 without extension headers.
+static void show(const uint8_t *ip, uint32_t len, uint64_t time_ms)
+{
+	bool v6 = len >= 48 && ip[0] >> 4 == 6 && ip[6] == 17;
+	unsigned head = v6 ? 40 : (ip[0] & 0xfu) * 4;
+
+	if (!v6 && !(len >= 28 && ip[0] >> 4 == 4 && ip[9] == 17 && head >= 20 && len >= head + 8))
+		return;
+	struct entry *e = entry_of(ip, head, v6 ? 16 : 4, v6 ? 8 : 12);
+	if (++e->packets <= PACKETS_MAX)
+		ndpi_detection_process_packet(
+			module, &e->flow, ip, (uint16_t)(len < 65535 ? len : 65535), time_ms);
+}
+
+// ---- Made-up packets
+
+static const uint16_t ports[] = {53, 67, 68, 80, 88, 123, 137, 138, 161, 177, 443, 500, 546, 547,
+	600, 902, 1119, 1719, 1812, 2123, 2152, 3074, 3389, 3544, 4341, 4342, 4569, 5001, 5003,
+	5072, 5201, 5246, 5247, 5353, 5355, 5683, 6000, 8080, 8116, 8801, 10000, 10001, 17500,
+	17788, 18013, 19302, 19309, 30303, 57621, 61616, 61631};
+static const uint16_t lengths[] = {1, 2, 3, 4, 5, 6, 8, 10, 11, 12, 13, 14, 15, 16, 20, 23, 24, 25,
+	28, 32, 34, 36, 40, 42, 44, 46, 52, 56, 60, 62, 64, 66, 73, 76, 80, 82, 84, 88, 94, 96, 102,
+	104, 112, 135, 136, 148, 188, 200, 244, 286, 512, 1099, 1200, 1300};
+static const uint8_t octets[] = {0, 1, 2, 3, 4, 5, 7, 8, 9, 0x0d, 0x10, 0x14, 0x16, 0x17, 0x1a,
+	0x20, 0x28, 0x30, 0x31, 0x32, 0x33, 0x39, 0x3a, 0x3c, 0x40, 0x43, 0x44, 0x47, 0x49, 0x4d,
+	0x4e, 0x50, 0x52, 0x53, 0x54, 0x55, 0x56, 0x58, 0x60, 0x62, 0x6c, 0x72, 0x80, 0x81, 0x84,
+	0x90, 0xa0, 0xc5, 0xc8, 0xde, 0xe3, 0xe4, 0xe5, 0xf7, 0xfe, 0xff};
+#define PICK(array) array[random_next(sizeof(array) / sizeof((array)[0]))]
+
+static void put16(uint8_t *at, unsigned value)
+{
+	at[0] = (uint8_t)(value >> 8);
+	at[1] = (uint8_t)value;
+}
+
+static void address_make(uint8_t *at, bool far)
+{
+	static const uint8_t nets[] = {1, 8, 31, 95, 142, 178, 192, 224, 255};
+
+	at[0] = far ? PICK(nets) : 10;
+	at[1] = far && at[0] == 1 ? 201 : (uint8_t)random_next(256);
+	at[2] = (uint8_t)random_next(4);
+	at[3] = (uint8_t)random_next(256);
+	if (far && at[0] == 255)
+		memset(at, 255, 4);
+}
+
+static void payload_make(uint8_t *payload, uint32_t len)
+{
+	static const char *const words[] = {"NOTIFY * HTTP/1.1\r\nsip:", "M-SEARCH * HTTP/1.1",
+		"<stream:stream ", "GND\x02\x01", "SIP/2.0 200 OK", "AUEP 1 MGCP \n",
+		"BT-SEARCH * HTTP", "TS3INIT1", "SpotUdp", "BJNP", "!/1 [", "r6fnvWj8", "VS01",
+		"RSP/1.0 STUN_", "POST /"};
+	uint32_t made = len < 48 ? len : 48;
+
+	memset(payload, 'x', len);
+	for (uint32_t i = 0; i < made; i++)
+		payload[i] = random_next(3) > 0 ? PICK(octets) : (uint8_t)random_next(256);
+	if (random_next(4) == 0) {
+		const char *word = PICK(words);
+		size_t size = strlen(word);
+		memcpy(payload, word, size < len ? size : len);
+	}
+}
+
+// An IP header of one packet, and UDP's; returns their length.
+static uint32_t head_make(uint8_t *packet, bool v6, uint8_t ends[2][4], const uint16_t port[2],
+	unsigned from, uint32_t len)
+{
+	uint32_t head = v6 ? 40 : 20;
+
+	memset(packet, 0, head + 8);
+	if (v6) {
+		packet[0] = 0x60;
+		put16(packet + 4, 8 + len);
+		packet[6] = 17;
+		memcpy(packet + 8, ends[from], 4);
+		memcpy(packet + 24, ends[!from], 4);
+	} else {
+		packet[0] = 0x45;
+		put16(packet + 2, head + 8 + len);
+		packet[9] = 17;
+		memcpy(packet + 12, ends[from], 4);
+		memcpy(packet + 16, ends[!from], 4);
+	}
+	put16(packet + head, port[from]);
+	put16(packet + head + 2, port[!from]);
+	put16(packet + head + 4, 8 + len);
+	return head + 8;
+}
+
+static void flow_make(void)
+{
+	uint8_t packet[48 + 2048], ends[2][4];
+	uint16_t port[2] = {PICK(ports), PICK(ports)};
+	bool v6 = random_next(8) == 0;
+
+	address_make(ends[0], false);
+	address_make(ends[1], random_next(3) > 0);
+	for (unsigned i = 0; i < 2; i++)
+		if (random_next(2) == 0)
+			port[i] = (uint16_t)random_next(65536);
+	for (unsigned left = 1 + random_next(8); left > 0; left--) {
+		uint32_t len = random_next(4) > 0 ? PICK(lengths) : random_next(300);
+		uint32_t head = head_make(packet, v6, ends, port, random_next(3) == 0, len);
+		payload_make(packet + head, len);
+		show(packet, head + len, 1);
+	}
+}
+
+static void test_made(void **)
+{
+	random_state = 1;
+	for (unsigned i = 0; i < MADE; i++)
+		flow_make();
+	entries_reset();
+	assert_int_equal(wrong, 0);
+#define LEFT_OUT(place, protocol, condition) assert_true(left_out[place] > 1000);
+	EXCLUDES_ITSELF_UNLESS(LEFT_OUT)
+	WAITS_UNLESS(LEFT_OUT)
+}
+
+// ---- Captures
+
+static void file_run(const char *path, uint32_t seed)
+{
+	char error[PCAP_ERRBUF_SIZE];
+	struct pcap_pkthdr *head;
+	const uint8_t *bytes;
+	uint8_t copy[65536];
+	pcap_t *pcap = pcap_open_offline(path, error);
+
+	if (pcap == NULL)
+		return; // what libpcap refuses, others test
+	uint32_t skip = pcap_datalink(pcap) == DLT_EN10MB ? 14 : 0;
+	if (skip == 0 && pcap_datalink(pcap) != DLT_RAW) {
+		pcap_close(pcap);
+		return;
+	}
+	random_state = seed;
+	while (pcap_next_ex(pcap, &head, &bytes) == 1) {
+		if (head->caplen < skip + 28 || head->caplen > sizeof(copy))
+			continue;
+		uint32_t len = head->caplen - skip;
+		memcpy(copy, bytes + skip, len);
+		for (uint32_t n = seed > 0 ? random_next(4) : 0; n > 0 && len > 28; n--)
+			copy[28 + random_next(len - 28 < 24 ? len - 28 : 24)] = PICK(octets);
+		show(copy, len, (uint64_t)head->ts.tv_sec * 1000);
+	}
+	pcap_close(pcap);
+	entries_reset();
+}
+
+static void folder_run(const char *path, uint32_t seed)
+{
+	struct dirent **names;
+	int count = scandir(path, &names, NULL, alphasort);
+
+	for (int i = 0; i < count; i++) {
+		char inner[4096];
+		struct stat st;
+		const char *dot = strrchr(names[i]->d_name, '.');
+
+		snprintf(inner, sizeof(inner), "%s/%s", path, names[i]->d_name);
+		if (names[i]->d_name[0] != '.' && stat(inner, &st) == 0) {
+			if (S_ISDIR(st.st_mode))
+				folder_run(inner, seed);
+			else if (dot != NULL && strncmp(dot, ".pcap", 5) == 0)
+				file_run(inner, seed);
+		}
+		free(names[i]);
+	}
+	if (count >= 0)
+		free(names);
+}
+
+static void test_captures(void **)
+{
+	for (uint32_t seed = 0; seed < 4; seed++) {
+		file_run(HOUSE, seed);
+		folder_run(CORPUS, seed);
+	}
+	assert_int_equal(wrong, 0);
+	assert_true(left_out[0] > 100);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_made, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_captures, set_up, tear_down),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
