@@ -297,6 +297,36 @@ class Reading(Scratch):
         self.refused(self.weir("run", "-r", HOUSE, "-r", self.path("no.pcap"), *FULL), "no.pcap")
         self.refused(self.weir("run", "-r", "-", "-r", "-", *FULL), "once only")
 
+    def doubled(self):
+        """The house's day as a mirror port gives it that sees each frame twice."""
+        with open(HOUSE, "rb") as file:
+            out, rest = file.read(24), file.read()
+        at = 0
+        while at < len(rest):
+            end = at + 16 + int.from_bytes(rest[at + 8:at + 12], "little")
+            out += rest[at:end] * 2
+            at = end
+        return self.path("doubled.pcap", out)
+
+    def test_copies(self):
+        """capture.dedup makes of each frame and its copy what the frame alone makes."""
+        doubled, words = self.doubled(), (*FULL, "--seed", "1")
+        single = self.weir("run", "-r", HOUSE, *words)
+        rows = sorted(row for row in programs.masked(single.out) if '"health"' not in row)
+        for shards in (1, 3):
+            done = self.weir("run", "-r", doubled, *words, "--shards", shards, "--set",
+                             "capture.dedup=on")
+            self.assertEqual(done.status, 0, done.said)
+            self.assertEqual(sorted(row for row in programs.masked(done.out)
+                                    if '"health"' not in row), rows)
+            health, drops = done.health(), {d["reason"]: d["packets"] for d in done.health()["drops"]}
+            count = single.health()["packets"]
+            self.assertEqual((health["packets"], drops.pop("duplicate")), (2 * count, count))
+            self.assertEqual(drops, {d["reason"]: d["packets"]
+                                     for d in single.health().get("drops", [])})
+            self.assertEqual(unaccounted(health), 0)
+        self.assertNotIn("duplicate", self.weir("run", "-r", doubled, *words).said)
+
     def test_silent_standard_input(self):
         """Rows that are finished go out while the writer is silent, in the middle of a packet too."""
         packets = datagrams(70)

@@ -19,6 +19,7 @@
 	X(ip_header_length, "IPv4 header length under 20 octets or past the packet") \
 	X(ip_total_length, "IP length shorter than the headers") \
 	X(ip6_extensions, "IPv6 extension chain is cut or too long") \
+	X(duplicate, "exact copy of a frame seen just before (capture.dedup)") \
 	X(flow_table_full, "no room for the flow and nothing to evict")
 
 enum drop_reason {

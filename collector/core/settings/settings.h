@@ -80,6 +80,10 @@ enum setting_log { SETTING_LOG_ERROR, SETTING_LOG_WARNING, SETTING_LOG_INFO };
 	X(promiscuous, "capture.promiscuous", FLAG, "yes", 0, 0, "Also frames for other stations") \
 	X(mtu, "capture.mtu", NUMBER, "1500", 68, 65535, \
 		"weir-dpdk: the port takes frames of so many octets behind their Ethernet header") \
+	X(dedup, "capture.dedup", FLAG, "no", 0, 0, \
+		"Drop exact copies of frames, which some mirror ports make") \
+	X(dedup_window, "capture.dedup_window", DURATION, "10ms", 1, 10000, \
+		"A copy comes after so long a time at the most") \
 	X(overload, "capture.overload", CHOICE, "auto", 0, "auto|wait|drop", \
 		"When export is slow: live sources drop and files wait, unless told otherwise") \
 	X(local, "networks.local", LIST, \
@@ -119,7 +123,8 @@ enum setting_log { SETTING_LOG_ERROR, SETTING_LOG_WARNING, SETTING_LOG_INFO };
 	X(findings_max, "dpi.findings", NUMBER, "131072", 1024, 4194304, \
 		"Chunks of 128 octets for names of live flows") \
 	X(clients_max, "clients.max", NUMBER, "16384", 64, 1048576, \
-		"Clients at one time; then the one unseen longest is evicted, or the new one refused " \
+		"Clients at one time; then the one unseen longest is evicted, or the new one " \
+		"refused " \
 		"where all were seen within 10 s") \
 	X(clients_random_max, "clients.random_max", NUMBER, "8192", 16, 1048576, \
 		"Of these, with random MACs") \

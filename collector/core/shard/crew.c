@@ -10,7 +10,11 @@
 #include <string.h>
 
 enum { RING_BYTES = 4 << 20 };
-enum purpose { PURPOSE_FLOWS = 0x666c6f77, PURPOSE_DISPATCH = 0x64697370 };
+enum purpose {
+	PURPOSE_FLOWS = 0x666c6f77,
+	PURPOSE_DISPATCH = 0x64697370,
+	PURPOSE_DEDUP = 0x64656475
+};
 
 struct member {
 	struct shard shard;
@@ -25,6 +29,7 @@ struct crew {
 	uint32_t count;
 	struct dispatch *dispatch; // several shards, one queue
 	struct capture *source; // the reader's
+	struct dedup *dedup; // the reader's
 	struct counters counters; // the reader's
 	uint8_t iface_group[256];
 	struct event_ring *rings[SHARDS_MAX];
@@ -33,6 +38,14 @@ struct crew {
 static_assert(sizeof(struct crew) % CACHE_LINE == 0 && sizeof(struct member) % CACHE_LINE == 0);
 
 // ---- making
+
+static int make_dedup(const struct crew *c, struct dedup **ret)
+{
+	const struct settings *s = c->config.settings;
+	struct hash_key key = hash_key_new(s->seed, PURPOSE_DEDUP);
+
+	return s->dedup ? dedup_new(ret, s->dedup_window, c->iface_group, &key) : 0;
+}
 
 static int make_dispatch(struct crew *c, char error[CREW_ERROR_SIZE])
 {
@@ -48,8 +61,11 @@ static int make_dispatch(struct crew *c, char error[CREW_ERROR_SIZE])
 	int err = sources_open(&c->sources, &c->source, 0, 1, NULL, &c->counters, error);
 	if (err)
 		return err;
+	err = make_dedup(c, &c->dedup);
 	config.source = c->source;
-	err = dispatch_new(&c->dispatch, &config);
+	config.dedup = c->dedup;
+	if (!err)
+		err = dispatch_new(&c->dispatch, &config);
 	if (err)
 		snprintf(error, CREW_ERROR_SIZE, "no memory for %u shards", c->count);
 	return err;
@@ -141,6 +157,8 @@ static int make_stages(struct crew *c, struct member *m, char error[CREW_ERROR_S
 	m->shard.counters = &m->counters;
 	m->shard.events = &m->ring;
 	int err = event_ring_init(&m->ring, RING_BYTES, &m->counters);
+	if (!err && c->dispatch == NULL)
+		err = make_dedup(c, &m->shard.dedup);
 	if (!err)
 		err = flow_table_new(&m->shard.flows, &flows, &m->counters);
 	if (!err)
@@ -197,6 +215,7 @@ void crew_free(struct crew *c)
 		worker_join(&c->members[i].worker);
 	for (uint32_t i = 0; i < c->count; i++) {
 		struct member *m = &c->members[i];
+		dedup_free(m->shard.dedup);
 		classify_free(m->shard.classify);
 		flow_table_free(m->shard.flows);
 		event_ring_fini(&m->ring);
@@ -204,6 +223,7 @@ void crew_free(struct crew *c)
 			m->shard.ops->close(m->shard.capture);
 	}
 	dispatch_free(c->dispatch);
+	dedup_free(c->dedup);
 	c->sources.ops->close(c->source);
 	free(c);
 }
@@ -341,7 +361,11 @@ void crew_memory(const struct crew *c, struct memory_pools *pools)
 		memory_pools_add(pools, "flows", MEMORY_UNKNOWN, flow_table_bytes(shard->flows));
 		classify_memory(shard->classify, pools);
 		memory_pools_add(pools, "events", MEMORY_UNKNOWN, RING_BYTES);
+		if (shard->dedup != NULL)
+			memory_pools_add(pools, "copies", MEMORY_UNKNOWN, dedup_bytes());
 	}
+	if (c->dedup != NULL)
+		memory_pools_add(pools, "copies", MEMORY_UNKNOWN, dedup_bytes());
 }
 
 uint32_t crew_flows(const struct crew *c)

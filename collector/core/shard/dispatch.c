@@ -236,6 +236,8 @@ int dispatch_step(struct dispatch *d)
 		return end_source(d);
 	int count = d->config.ops->receive(d->config.source, &d->batch);
 	if (count > 0) {
+		if (d->config.dedup != NULL)
+			dedup_batch(d->config.dedup, &d->batch, d->config.counters);
 		decode_batch(&d->batch, d->config.counters);
 		return hand_batch(d);
 	}

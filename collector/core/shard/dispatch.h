@@ -13,6 +13,7 @@
 #include "core/base/counters.h"
 #include "core/base/hash.h"
 #include "core/packet/capture.h"
+#include "core/packet/dedup.h"
 
 struct dispatch;
 
@@ -23,6 +24,7 @@ struct dispatch_config {
 	bool vlan_in_key; // as the flow tables have it, like the next
 	const uint8_t *iface_group; // borrowed
 	struct hash_key key;
+	struct dedup *dedup; // borrowed; NULL: copies of frames stay
 	struct counters *counters; // the reader's: decode counts there
 };
 

@@ -59,6 +59,8 @@ int shard_step(struct shard *s)
 
 	int count = s->ops->receive(s->capture, batch);
 	if (count > 0) {
+		if (s->dedup != NULL)
+			dedup_batch(s->dedup, batch, s->counters);
 		if (!s->ops->decoded)
 			decode_batch(batch, s->counters);
 		flow_table_prepare(s->flows, batch);

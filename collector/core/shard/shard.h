@@ -5,12 +5,14 @@
 #include "core/event/event_ring.h"
 #include "core/flow/flow_table.h"
 #include "core/packet/capture.h"
+#include "core/packet/dedup.h"
 
 enum { SHARDS_MAX = 64 };
 
 struct shard {
 	const struct capture_ops *ops;
 	struct capture *capture; // the shard's after shard_init()
+	struct dedup *dedup; // NULL: copies of frames stay
 	struct flow_table *flows;
 	struct classify *classify;
 	struct event_ring *events;
