@@ -51,6 +51,8 @@ enum flow_bits {
 	FLOW_ENDED = 1 << 7, // on the table's list of ended flows, no longer in the table
 };
 
+enum { FLOW_SEEN_LONG = 1 << 4 }; // in `seen`: a segment before this one was reported
+
 enum { FLOW_STATES_MAX = 4 }; // classifiers that keep state by flow
 
 struct flow {
@@ -69,7 +71,8 @@ struct flow {
 	uint64_t cut_ns; // when the segment is due: the flow's start + n x the active timeout
 	uint8_t tcp_flags[2]; // or of all, of the segment
 	uint8_t dscp[2]; // of each end's first packet
-	uint8_t seen; // bit e: end e has sent; bit 2+e: it has sent payload (over all segments)
+	uint8_t seen; // bit e: end e has sent; bit 2+e: it has sent payload (over all segments);
+		      // FLOW_SEEN_LONG
 	uint8_t iface;
 	uint8_t reserved[2];
 

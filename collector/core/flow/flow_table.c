@@ -20,6 +20,7 @@ enum {
 	// segment: at most a batch of evicted and a batch of replaced ones.
 	SPARE_FLOWS = 4 * PACKET_BATCH_MAX,
 	EVICT_LOOKS = 8, // candidates compared for one eviction
+	CONVERSATION_PACKETS = 6, // a handshake, a question and its answer are fewer
 };
 
 enum timeout_class { TIMEOUT_TCP, TIMEOUT_UDP, TIMEOUT_OTHER, TIMEOUT_CLOSED, TIMEOUT_COUNT };
@@ -253,10 +254,14 @@ static void flow_end_linked(
 	flow_end(t, flow, reason, when_ns);
 }
 
+static uint64_t wheel_deadline(const struct flow_table *t, const struct flow *flow)
+{
+	return MIN(flow_idle_at(t, flow), flow->cut_ns);
+}
+
 static void wheel_link(struct flow_table *t, struct flow *flow)
 {
-	flow_wheel_link(t->wheel, pool_index(&t->flows, flow),
-		MIN(flow_idle_at(t, flow), flow->cut_ns), t->now_ns);
+	flow_wheel_link(t->wheel, pool_index(&t->flows, flow), wheel_deadline(t, flow), t->now_ns);
 }
 
 // Cuts that came due while there was nothing to report leave no row.
@@ -297,6 +302,7 @@ void flow_table_done(struct flow_table *t, struct flow *flow)
 	memset(flow->bytes, 0, sizeof(flow->bytes));
 	memset(flow->payload, 0, sizeof(flow->payload));
 	tcp_state_restart(flow);
+	flow->seen |= FLOW_SEEN_LONG;
 	flow->segment_start_ns = flow->last_ns;
 	flow->cut_ns += t->settings.active_ns;
 	flow->end_reason = END_NONE;
@@ -390,26 +396,59 @@ uint64_t flow_table_clock(const struct flow_table *t, uint64_t now_ns)
 	return MIN(now_ns, flow_wheel_clock(t->wheel));
 }
 
-// Of the few flows that are due first, the one unseen longest goes.
-static void evict(struct flow_table *t)
+// More than a knock: what a flood must not drive out.
+static bool conversation(const struct flow *flow)
 {
-	struct flow *oldest = NULL;
+	return flow->seen & FLOW_SEEN_LONG ||
+		flow->packets[0] + flow->packets[1] >= CONVERSATION_PACKETS;
+}
 
-	for (unsigned look = 0; look < EVICT_LOOKS; look++) {
+static bool better_victim(const struct flow *a, const struct flow *b)
+{
+	if (conversation(a) != conversation(b))
+		return !conversation(a);
+	return a->last_ns < b->last_ns;
+}
+
+// Links an entry of the first slot anew, at its true deadline and behind all that are due then.
+static void wheel_renew(struct flow_table *t, struct flow *flow)
+{
+	flow_wheel_unlink(t->wheel, pool_index(&t->flows, flow));
+	wheel_link(t, flow);
+}
+
+// The flow that is due first: linked where it is due, which those that went on are not.
+static struct flow *first_due(struct flow_table *t)
+{
+	for (;;) {
 		uint32_t idx = flow_wheel_first(t->wheel);
 		if (idx == POOL_NONE)
-			break;
+			return NULL;
 		struct flow *flow = flow_at(t, idx);
-		if (oldest == NULL || flow->last_ns < oldest->last_ns)
-			oldest = flow;
-		// Linked anew at its true deadline, it makes room for the next candidate.
-		flow_wheel_unlink(t->wheel, idx);
-		wheel_link(t, flow);
-		if (flow_wheel_first(t->wheel) == idx)
-			break;
+		if (flow_wheel_in_first(t->wheel, wheel_deadline(t, flow)))
+			return flow;
+		wheel_renew(t, flow);
 	}
-	if (oldest != NULL)
-		flow_end_linked(t, oldest, END_RESOURCES, t->now_ns);
+}
+
+// Of the few flows that are due first, one that never became a conversation goes, else the one
+// unseen longest.
+static void evict(struct flow_table *t)
+{
+	struct flow *victim = NULL;
+
+	for (unsigned look = 0; look < EVICT_LOOKS; look++) {
+		struct flow *flow = first_due(t);
+		if (flow == NULL)
+			break;
+		if (victim == NULL || better_victim(flow, victim))
+			victim = flow;
+		if (!conversation(flow))
+			break;
+		wheel_renew(t, flow); // to the end of its slot: room for the next candidate
+	}
+	if (victim != NULL)
+		flow_end_linked(t, victim, END_RESOURCES, t->now_ns);
 }
 
 // ---- new flows

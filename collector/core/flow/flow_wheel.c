@@ -8,8 +8,8 @@
 
 enum { SLOT_SHIFT = 24, SLOTS = 1 << 15, WORDS = SLOTS / 64 };
 
-// In `previous`, the slot whose first entry this is.
-#define FIRST_OF_SLOT UINT32_C(0x80000000)
+// In `previous`, the slot whose first entry this is; in `next`, whose last.
+#define END_OF_SLOT UINT32_C(0x80000000)
 
 struct link {
 	uint32_t next, previous;
@@ -22,7 +22,7 @@ struct flow_wheel {
 	uint32_t entries_max;
 	struct link *links; // apart from the flows: neighbours are touched, flows are not
 	uint64_t used[WORDS]; // a bit for each slot that holds something
-	uint32_t first[SLOTS];
+	uint32_t first[SLOTS], last[SLOTS];
 };
 
 int flow_wheel_new(struct flow_wheel **ret, uint32_t entries_max)
@@ -68,14 +68,15 @@ void flow_wheel_link(struct flow_wheel *wheel, uint32_t idx, uint64_t deadline_n
 	uint64_t bit = UINT64_C(1) << (slot % 64);
 	struct link *link = &wheel->links[idx];
 
-	link->previous = FIRST_OF_SLOT | slot;
-	link->next = POOL_NONE;
+	link->previous = link->next = END_OF_SLOT | slot;
 	if (wheel->used[slot / 64] & bit) {
-		link->next = wheel->first[slot];
-		wheel->links[link->next].previous = idx;
+		link->previous = wheel->last[slot];
+		wheel->links[link->previous].next = idx;
+	} else {
+		wheel->first[slot] = idx;
 	}
 	wheel->used[slot / 64] |= bit;
-	wheel->first[slot] = idx;
+	wheel->last[slot] = idx;
 	wheel->count++;
 }
 
@@ -83,16 +84,18 @@ void flow_wheel_unlink(struct flow_wheel *wheel, uint32_t idx)
 {
 	struct link *link = &wheel->links[idx];
 
-	if (link->next != POOL_NONE)
+	bool first = link->previous & END_OF_SLOT, last = link->next & END_OF_SLOT;
+	if (!last)
 		wheel->links[link->next].previous = link->previous;
-	if (!(link->previous & FIRST_OF_SLOT)) {
+	if (!first)
 		wheel->links[link->previous].next = link->next;
-	} else {
-		uint32_t slot = link->previous & ~FIRST_OF_SLOT;
-		if (link->next != POOL_NONE)
-			wheel->first[slot] = link->next;
-		else
-			wheel->used[slot / 64] &= ~(UINT64_C(1) << (slot % 64));
+	if (last && first) {
+		uint32_t slot = link->next & ~END_OF_SLOT;
+		wheel->used[slot / 64] &= ~(UINT64_C(1) << (slot % 64));
+	} else if (first) {
+		wheel->first[link->previous & ~END_OF_SLOT] = link->next;
+	} else if (last) {
+		wheel->last[link->next & ~END_OF_SLOT] = link->previous;
 	}
 	wheel->count--;
 }
@@ -142,9 +145,17 @@ uint32_t flow_wheel_first(struct flow_wheel *wheel)
 	return wheel->first[next_used(wheel, wheel->tick + SLOTS) & (SLOTS - 1)];
 }
 
+bool flow_wheel_in_first(const struct flow_wheel *wheel, uint64_t deadline_ns)
+{
+	// As flow_wheel_link() has it: later deadlines wait in the last slot.
+	return MIN(deadline_ns >> SLOT_SHIFT, wheel->tick + SLOTS - 1) <= wheel->empty_to;
+}
+
 uint32_t flow_wheel_next(const struct flow_wheel *wheel, uint32_t idx)
 {
-	return wheel->links[idx].next;
+	uint32_t next = wheel->links[idx].next;
+
+	return next & END_OF_SLOT ? POOL_NONE : next;
 }
 
 uint64_t flow_wheel_clock(const struct flow_wheel *wheel)

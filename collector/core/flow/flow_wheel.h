@@ -19,16 +19,20 @@ int flow_wheel_new(struct flow_wheel **ret, uint32_t entries_max);
 void flow_wheel_free(struct flow_wheel *wheel); // accepts NULL
 size_t flow_wheel_bytes(const struct flow_wheel *wheel);
 
-// Links an entry that is not linked; a deadline that has passed is found next. `now_ns`: no later
-// than any later call's.
+// Links an entry that is not linked, behind those of its slot; a deadline that has passed is found
+// next. `now_ns`: no later than any later call's.
 void flow_wheel_link(struct flow_wheel *wheel, uint32_t idx, uint64_t deadline_ns, uint64_t now_ns);
 void flow_wheel_unlink(struct flow_wheel *wheel, uint32_t idx);
 
 // Unlinks and returns an entry whose slot has passed by now_ns, or POOL_NONE when there is none.
 uint32_t flow_wheel_due(struct flow_wheel *wheel, uint64_t now_ns);
 
-// The entry linked earliest, still linked, or POOL_NONE when the wheel is empty.
+// Of the entries in the earliest slot the one linked first, still linked, or POOL_NONE when the
+// wheel is empty.
 uint32_t flow_wheel_first(struct flow_wheel *wheel);
+
+// Whether an entry linked at `deadline_ns` would be in the slot of flow_wheel_first(), just asked.
+bool flow_wheel_in_first(const struct flow_wheel *wheel, uint64_t deadline_ns);
 
 // The entry after this one in its slot, or POOL_NONE; of one just unlinked, too.
 uint32_t flow_wheel_next(const struct flow_wheel *wheel, uint32_t idx);
