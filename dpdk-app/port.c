@@ -1,4 +1,5 @@
 // A NIC's port under DPDK (port.h).
+#define ALLOW_EXPERIMENTAL_API // rte_dev_event_*: DPDK 22.11 has nothing else to hear the bus by
 #include "port.h"
 
 #include "core/base/compiler.h"
@@ -28,6 +29,7 @@ struct port {
 	bool started;
 	bool link_up;
 	char name[PORT_NAME_SIZE];
+	char device[RTE_DEV_NAME_MAX_LEN]; // "": not watched
 	struct rte_mempool *pool;
 	int time_field; // where an mbuf holds the driver's time, us since 1970; -1: nowhere
 	uint64_t time_flag;
@@ -192,12 +194,38 @@ static void find_time(struct port *port, const struct rte_eth_dev_info *info)
 	port->time_field = rte_mbuf_dynfield_lookup(RTE_MBUF_DYNFIELD_TIMESTAMP_NAME, NULL);
 }
 
+// The driver says that its device is going, or somebody took the port away.
 static int on_removal(uint16_t, enum rte_eth_event_type, void *arg, void *)
 {
 	struct port *port = arg;
 
 	atomic_store_explicit(&port->removed, true, memory_order_relaxed);
 	return 0;
+}
+
+// The bus says so: vfio when the kernel wants the device back.
+static void on_device(const char *, enum rte_dev_event_type event, void *arg)
+{
+	struct port *port = arg;
+
+	if (event == RTE_DEV_EVENT_REMOVE)
+		atomic_store_explicit(&port->removed, true, memory_order_relaxed);
+}
+
+static void watch(struct port *port, const struct rte_eth_dev_info *info)
+{
+	snprintf(port->device, sizeof(port->device), "%s", rte_dev_name(info->device));
+	rte_eth_dev_callback_register(port->id, RTE_ETH_EVENT_INTR_RMV, on_removal, port);
+	rte_eth_dev_callback_register(port->id, RTE_ETH_EVENT_DESTROY, on_removal, port);
+	rte_dev_event_callback_register(port->device, on_device, port);
+}
+
+static void unwatch(struct port *port)
+{
+	rte_eth_dev_callback_unregister(port->id, RTE_ETH_EVENT_INTR_RMV, on_removal, port);
+	rte_eth_dev_callback_unregister(port->id, RTE_ETH_EVENT_DESTROY, on_removal, port);
+	if (port->device[0] != '\0')
+		rte_dev_event_callback_unregister(port->device, on_device, port);
 }
 
 static uint64_t lost_so_far(const struct port *port)
@@ -237,7 +265,6 @@ static int start(
 {
 	struct rte_eth_fc_conf no_pauses = {.mode = RTE_ETH_FC_NONE};
 
-	rte_eth_dev_callback_register(port->id, RTE_ETH_EVENT_INTR_RMV, on_removal, port);
 	int err = rte_eth_dev_start(port->id);
 	if (err != 0)
 		return explain(error, err, "port \"%s\" does not start: %s", port->name,
@@ -295,8 +322,10 @@ int port_open(struct port **ret, const struct port_config *config, char error[CA
 		err = configure(port, config, &info, &tx_queues, error);
 	if (err == 0)
 		err = make_queues(port, config, tx_queues, error);
-	if (err == 0)
+	if (err == 0) {
+		watch(port, &info);
 		err = start(port, config, error);
+	}
 	if (err != 0) {
 		port_close(port);
 		return err == -ENOTSUP ? -EIO : err; // it cannot be opened again
@@ -366,11 +395,11 @@ void port_close(struct port *port)
 {
 	if (port == NULL || --port->users > 0)
 		return;
-	if (port->started) {
+	if (port->started && rte_eth_dev_is_valid_port(port->id)) {
 		say_losses(port);
 		rte_eth_dev_stop(port->id);
 	}
-	rte_eth_dev_callback_unregister(port->id, RTE_ETH_EVENT_INTR_RMV, on_removal, port);
+	unwatch(port);
 	rte_eth_dev_close(port->id);
 	rte_mempool_free(port->pool);
 	free(port);
@@ -378,15 +407,21 @@ void port_close(struct port *port)
 
 uint16_t port_receive(struct port *port, uint16_t queue, struct rte_mbuf **ret, uint16_t max)
 {
-	return rte_eth_rx_burst(port->id, queue, ret, max);
+	// Its queues may be gone.
+	return unlikely(port_removed(port)) ? 0 : rte_eth_rx_burst(port->id, queue, ret, max);
 }
 
 uint64_t port_time(const struct port *port, const struct rte_mbuf *packet)
 {
-	if (port->time_field < 0 || (packet->ol_flags & port->time_flag) == 0)
+	if (!port_stamps(port) || (packet->ol_flags & port->time_flag) == 0)
 		return CAPTURE_NO_TIME;
 	return *RTE_MBUF_DYNFIELD(packet, port->time_field, const rte_mbuf_timestamp_t *) *
 		NS_PER_US;
+}
+
+bool port_stamps(const struct port *port)
+{
+	return port->time_field >= 0;
 }
 
 int port_check(struct port *port)

@@ -45,6 +45,7 @@ uint16_t port_receive(struct port *port, uint16_t queue, struct rte_mbuf **ret, 
 
 // The driver's own time of a packet, ns since 1970, or CAPTURE_NO_TIME where it gives none.
 uint64_t port_time(const struct port *port, const struct rte_mbuf *packet);
+bool port_stamps(const struct port *port); // whether it ever gives one
 
 // Looks, when nothing came, whether the link is up (a change is logged and is no error: a mirror's
 // cable may be pulled) and the device there. Returns 0, or -ENODEV: it was removed.

@@ -80,10 +80,16 @@ bool capture_clock_file(struct capture_clock *clock, struct packet_batch *batch,
 
 void capture_clock_live(struct capture_clock *clock, struct packet_batch *batch, uint64_t late_ns)
 {
-	int64_t step_ns = wall_offset_ns() - clock->wall_offset_ns;
-	if (llabs(step_ns - clock->step_ns) >= STEP_MIN_NS)
-		clock->step_ns = step_ns;
-	int64_t present_ns = clock_ns(CLOCK_REALTIME) - clock->step_ns;
+	// What looks like a step may be the scheduler between the two: then with more care.
+	int64_t wall_ns = clock_ns(CLOCK_REALTIME);
+	int64_t step_ns = wall_ns - clock_ns(CLOCK_MONOTONIC) - clock->wall_offset_ns;
+	if (llabs(step_ns - clock->step_ns) >= STEP_MIN_NS) {
+		step_ns = wall_offset_ns() - clock->wall_offset_ns;
+		if (llabs(step_ns - clock->step_ns) >= STEP_MIN_NS)
+			clock->step_ns = step_ns;
+		wall_ns = clock_ns(CLOCK_REALTIME);
+	}
+	int64_t present_ns = wall_ns - clock->step_ns;
 	int64_t last_ns = (int64_t)clock->last_ns;
 
 	for (uint32_t i = 0; i < batch->count; i++) {
