@@ -195,6 +195,7 @@ int options_read(struct settings *settings, int argc, char **argv, struct proble
 		err = pass(settings, argc, argv, false, problems);
 	if (err == 0 && settings->files.count > 0 && settings->interfaces.count > 0)
 		problems_add(problems, "command line", 0, "-r and -i exclude each other");
+	settings_apply_limits(settings);
 	// What is given here is read in place of what the settings name.
 	if (settings->files.count == 0 && settings->interfaces.count == 0) {
 		settings->files = files;
