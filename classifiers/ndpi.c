@@ -6,6 +6,7 @@
 // PACKETS_MAX packets with payload.
 #include "classifiers/arena.h"
 #include "classifiers/ndpi_dispatch.h"
+#include "classifiers/ndpi_text.h"
 #include "core/base/compiler.h"
 #include "core/base/cursor.h"
 #include "core/classify/classifier.h"
@@ -50,6 +51,10 @@ static void library_free(void *memory)
 	else
 		free(memory);
 }
+
+// A reference from here is what brings ndpi_text.c into every program that has this file.
+[[gnu::used]] static int (*const library_snprintf)(
+	char *, size_t, int, size_t, const char *, ...) = __snprintf_chk;
 
 // Names are the same in every module, and outlive them. Modules are opened by one thread.
 static void taxonomy_fill(
