@@ -46,6 +46,9 @@ struct flow_table {
 	uint32_t ended_first, ended_last; // list of flows that ended or were cut
 	uint64_t now_ns; // latest table time seen
 	uint32_t flush_bucket;
+	uint32_t next_evicted[PACKET_BATCH_MAX]; // the next to go, as far as it is known
+	uint32_t next_evicted_count;
+	uint32_t evicted; // for the batch at hand
 
 	// Of the batch at hand.
 	struct flow_key keys[PACKET_BATCH_MAX];
@@ -59,14 +62,15 @@ static uint32_t signature_of(uint64_t hash)
 	return (uint32_t)(hash >> 32) | 1;
 }
 
-// Bit e: entry e has this signature.
-static inline unsigned bucket_match(const struct bucket *bucket, uint32_t signature)
+// Bit e: the array, of BUCKET_ENTRIES in a bucket, has this value at e.
+static inline unsigned lanes_match(const uint32_t *lanes, uint32_t value)
 {
 #ifdef __SSE2__
-	const __m128i *lines = (const __m128i *)(const void *)bucket;
-	__m128i all = _mm_set1_epi32((int)signature);
-	__m128i low = _mm_cmpeq_epi32(_mm_load_si128(lines), all);
-	__m128i high = _mm_cmpeq_epi32(_mm_load_si128(lines + 1), all); // its last is idx[0]
+	// The eighth is the bucket's still, and left out.
+	const __m128i *quads = (const __m128i *)(const void *)lanes;
+	__m128i all = _mm_set1_epi32((int)value);
+	__m128i low = _mm_cmpeq_epi32(_mm_loadu_si128(quads), all);
+	__m128i high = _mm_cmpeq_epi32(_mm_loadu_si128(quads + 1), all);
 	int bits = _mm_movemask_ps(_mm_castsi128_ps(low)) |
 		_mm_movemask_ps(_mm_castsi128_ps(high)) << 4;
 	return (unsigned)bits & ((1u << BUCKET_ENTRIES) - 1);
@@ -74,7 +78,7 @@ static inline unsigned bucket_match(const struct bucket *bucket, uint32_t signat
 	unsigned bits = 0;
 
 	for (unsigned e = 0; e < BUCKET_ENTRIES; e++)
-		bits |= (unsigned)(bucket->signature[e] == signature) << e;
+		bits |= (unsigned)(lanes[e] == value) << e;
 	return bits;
 #endif
 }
@@ -156,7 +160,7 @@ static struct flow *table_find(
 
 	for (uint32_t b = 0; b < buckets; b++) {
 		const struct bucket *bucket = &t->buckets[(home + b) & t->bucket_mask];
-		for (unsigned match = bucket_match(bucket, signature); match != 0;
+		for (unsigned match = lanes_match(bucket->signature, signature); match != 0;
 			match &= match - 1) {
 			struct flow *flow = flow_at(t, bucket->idx[__builtin_ctz(match)]);
 			if (flow_key_equal(&flow->key, key))
@@ -173,7 +177,7 @@ static void table_insert(struct flow_table *t, uint32_t idx, uint64_t hash)
 
 	for (uint32_t b = 0;; b++) {
 		struct bucket *bucket = &t->buckets[(home + b) & t->bucket_mask];
-		unsigned empty = bucket_match(bucket, 0);
+		unsigned empty = lanes_match(bucket->signature, 0);
 		if (empty == 0)
 			continue;
 		unsigned e = (unsigned)__builtin_ctz(empty);
@@ -195,15 +199,15 @@ static void table_remove(struct flow_table *t, const struct flow *flow)
 
 	for (uint32_t b = 0; b <= t->farthest; b++) {
 		struct bucket *bucket = &t->buckets[(home + b) & t->bucket_mask];
-		for (unsigned e = 0; e < BUCKET_ENTRIES; e++) {
-			if (bucket->signature[e] == 0 || bucket->idx[e] != idx)
-				continue;
-			bucket->signature[e] = 0;
-			if (b > 0)
-				t->buckets[home].elsewhere--;
-			t->count--;
-			return;
-		}
+		// An empty entry may still have the index of a flow that stood there.
+		unsigned match = lanes_match(bucket->idx, idx) & ~lanes_match(bucket->signature, 0);
+		if (match == 0)
+			continue;
+		bucket->signature[__builtin_ctz(match)] = 0;
+		if (b > 0)
+			t->buckets[home].elsewhere--;
+		t->count--;
+		return;
 	}
 	REQUIRE(false && "a flow in the table stands in a bucket");
 }
@@ -329,22 +333,21 @@ static bool flow_due(struct flow_table *t, struct flow *flow, uint64_t now_ns)
 	return false;
 }
 
-// Flows that end have not been touched for long: those of the wheel's slot from `idx` on, at most
-// `max` of them, and their buckets are got under way together. Returns how many.
-static uint32_t prefetch_ending(const struct flow_table *t, uint32_t idx, uint32_t max)
+// Flows that end have not been touched for long: they are got under way together, then their
+// buckets, which the flows know.
+static void prefetch_flows(const struct flow_table *t, const uint32_t *list, uint32_t count)
 {
-	uint32_t ending[PACKET_BATCH_MAX], count = 0;
-
-	for (max = MIN(max, (uint32_t)PACKET_BATCH_MAX); count < max && idx != POOL_NONE;
-		idx = flow_wheel_next(t->wheel, idx)) {
-		const uint8_t *flow = (const uint8_t *)flow_at(t, idx);
+	for (uint32_t i = 0; i < count; i++) {
+		const uint8_t *flow = (const uint8_t *)flow_at(t, list[i]);
 		for (size_t line = 0; line < sizeof(struct flow); line += CACHE_LINE)
 			__builtin_prefetch(flow + line, 1);
-		ending[count++] = idx;
 	}
+}
+
+static void prefetch_buckets(const struct flow_table *t, const uint32_t *list, uint32_t count)
+{
 	for (uint32_t i = 0; i < count; i++)
-		__builtin_prefetch(&t->buckets[flow_at(t, ending[i])->hash & t->bucket_mask], 1);
-	return count;
+		__builtin_prefetch(&t->buckets[flow_at(t, list[i])->hash & t->bucket_mask], 1);
 }
 
 bool flow_table_expire(struct flow_table *t, uint64_t now_ns, uint32_t max)
@@ -356,8 +359,13 @@ bool flow_table_expire(struct flow_table *t, uint64_t now_ns, uint32_t max)
 		uint32_t idx = flow_wheel_due(t->wheel, now_ns);
 		if (idx == POOL_NONE)
 			return true;
-		if (prefetched == 0)
-			prefetched = prefetch_ending(t, idx, max);
+		if (prefetched == 0) {
+			uint32_t list[PACKET_BATCH_MAX];
+			prefetched = flow_wheel_list(
+				t->wheel, idx, list, MIN(max, (uint32_t)PACKET_BATCH_MAX));
+			prefetch_flows(t, list, prefetched);
+			prefetch_buckets(t, list, prefetched);
+		}
 		prefetched--;
 		struct flow *flow = flow_at(t, idx);
 		found += flow_due(t, flow, now_ns);
@@ -369,11 +377,22 @@ bool flow_table_expire(struct flow_table *t, uint64_t now_ns, uint32_t max)
 	return false;
 }
 
+// The flows of a bucket that the flush will come to soon.
+static void prefetch_flush(const struct flow_table *t)
+{
+	enum { AHEAD = 16 };
+	const struct bucket *bucket = &t->buckets[(t->flush_bucket + AHEAD) & t->bucket_mask];
+
+	for (unsigned e = 0; e < BUCKET_ENTRIES; e++)
+		if (bucket->signature[e] != 0)
+			prefetch_flows(t, &bucket->idx[e], 1);
+}
+
 bool flow_table_flush(struct flow_table *t, uint64_t now_ns, uint32_t max)
 {
 	for (uint32_t found = 0; t->count > 0; t->flush_bucket++) {
 		struct bucket *bucket = &t->buckets[t->flush_bucket];
-		unsigned used = bucket_match(bucket, 0) ^ ((1u << BUCKET_ENTRIES) - 1);
+		unsigned used = lanes_match(bucket->signature, 0) ^ ((1u << BUCKET_ENTRIES) - 1);
 		for (; used != 0; used &= used - 1) {
 			unsigned e = (unsigned)__builtin_ctz(used);
 			if (found == max)
@@ -387,6 +406,7 @@ bool flow_table_flush(struct flow_table *t, uint64_t now_ns, uint32_t max)
 				return false;
 			found++;
 		}
+		prefetch_flush(t);
 	}
 	return true;
 }
@@ -520,7 +540,9 @@ static struct flow *flow_begin(
 	if (idx == POOL_NONE)
 		return NULL;
 	struct flow *flow = flow_at(t, idx);
-	memset(flow, 0, sizeof(*flow));
+	// By the library: for `rep stos`, which a constant size becomes, the fields set next would
+	// wait.
+	memset(flow, 0, t->flows.object_size);
 	flow->key = t->keys[i];
 	flow->hash = (uint32_t)t->hash.hashes[i];
 	flow->start_ns = flow->last_ns = p->time_ns;
@@ -563,11 +585,20 @@ static void evict_for_batch(struct flow_table *t)
 {
 	uint32_t room = t->settings.flows_max - PACKET_BATCH_MAX;
 
-	if (likely(t->count <= room))
-		return;
-	prefetch_ending(t, flow_wheel_first(t->wheel), t->count - room);
-	while (t->count > room)
+	for (t->evicted = 0; unlikely(t->count > room); t->evicted++)
 		evict(t);
+}
+
+// In a flood each batch evicts as many as the one before it.
+static void foresee_evictions(struct flow_table *t)
+{
+	uint32_t max = MIN(t->evicted, (uint32_t)ARRAY_COUNT(t->next_evicted));
+
+	t->next_evicted_count = 0;
+	if (likely(max == 0))
+		return;
+	t->next_evicted_count = flow_wheel_list_first(t->wheel, t->next_evicted, max);
+	prefetch_flows(t, t->next_evicted, t->next_evicted_count);
 }
 
 static void prefetch_flow(const struct flow *flow)
@@ -582,7 +613,7 @@ void flow_table_prepare(struct flow_table *t, struct packet_batch *batch)
 {
 	bool vlan_in_key = t->settings.vlan_in_key;
 
-	evict_for_batch(t);
+	prefetch_buckets(t, t->next_evicted, t->next_evicted_count);
 	for (uint32_t i = 0; i < batch->count; i++) {
 		struct packet *p = &batch->packets[i];
 		struct flow_key *key = &t->keys[i];
@@ -595,6 +626,7 @@ void flow_table_prepare(struct flow_table *t, struct packet_batch *batch)
 			t->hash.words[w][i] = flow_key_ip4_word(key, w);
 	}
 	hash_batch(&t->settings.key, &t->hash, batch->count);
+	evict_for_batch(t);
 	for (uint32_t i = 0; i < batch->count; i++) {
 		struct packet *p = &batch->packets[i];
 		if (p->bits & PACKET_IP6 && p->fate == PACKET_FLOW)
@@ -605,13 +637,14 @@ void flow_table_prepare(struct flow_table *t, struct packet_batch *batch)
 	for (uint32_t i = 0; i < batch->count; i++) {
 		const struct packet *p = &batch->packets[i];
 		const struct bucket *bucket = &t->buckets[p->hash & t->bucket_mask];
-		unsigned match = bucket_match(bucket, signature_of(t->hash.hashes[i]));
+		unsigned match = lanes_match(bucket->signature, signature_of(t->hash.hashes[i]));
 		t->candidates[i] = NULL;
 		if (match != 0) {
 			t->candidates[i] = flow_at(t, bucket->idx[__builtin_ctz(match)]);
 			prefetch_flow(t->candidates[i]);
 		}
 	}
+	foresee_evictions(t);
 }
 
 static inline struct flow *flow_find(const struct flow_table *t, unsigned i)

@@ -54,15 +54,20 @@ size_t flow_wheel_bytes(const struct flow_wheel *wheel)
 	return sizeof(*wheel) + (size_t)wheel->entries_max * sizeof(struct link);
 }
 
+// When an entry of this deadline is looked at.
+static uint64_t tick_of(const struct flow_wheel *wheel, uint64_t deadline_ns)
+{
+	uint64_t tick = MAX(deadline_ns >> SLOT_SHIFT, wheel->tick);
+
+	return MIN(tick, wheel->tick + SLOTS - 1);
+}
+
 void flow_wheel_link(struct flow_wheel *wheel, uint32_t idx, uint64_t deadline_ns, uint64_t now_ns)
 {
-	uint64_t tick = deadline_ns >> SLOT_SHIFT;
-
 	// An empty wheel stands at the hour of whoever comes first.
 	if (wheel->count == 0)
 		wheel->tick = MAX(wheel->tick, now_ns >> SLOT_SHIFT);
-	tick = MAX(tick, wheel->tick);
-	tick = MIN(tick, wheel->tick + SLOTS - 1);
+	uint64_t tick = tick_of(wheel, deadline_ns);
 	wheel->empty_to = MIN(wheel->empty_to, tick);
 	uint32_t slot = (uint32_t)tick & (SLOTS - 1);
 	uint64_t bit = UINT64_C(1) << (slot % 64);
@@ -100,22 +105,26 @@ void flow_wheel_unlink(struct flow_wheel *wheel, uint32_t idx)
 	wheel->count--;
 }
 
+// The first tick from `tick` on, and before `end`, whose slot holds something; or one from `end`
+// on.
+static uint64_t used_from(const struct flow_wheel *wheel, uint64_t tick, uint64_t end)
+{
+	while (tick < end) {
+		uint32_t slot = (uint32_t)tick & (SLOTS - 1);
+		uint64_t rest = wheel->used[slot / 64] >> (slot % 64);
+		if (rest != 0)
+			return tick + (unsigned)__builtin_ctzll(rest);
+		tick += 64 - slot % 64;
+	}
+	return tick;
+}
+
 // The first tick from wheel->tick on, and before `end`, whose slot holds something; or `end`. What
 // was found empty is not looked at again.
 static uint64_t next_used(struct flow_wheel *wheel, uint64_t end)
 {
-	uint64_t tick = MAX(wheel->tick, wheel->empty_to);
-
 	end = MIN(end, wheel->tick + SLOTS);
-	while (tick < end) {
-		uint32_t slot = (uint32_t)tick & (SLOTS - 1);
-		uint64_t rest = wheel->used[slot / 64] >> (slot % 64);
-		if (rest != 0) {
-			tick += (unsigned)__builtin_ctzll(rest);
-			break;
-		}
-		tick += 64 - slot % 64;
-	}
+	uint64_t tick = used_from(wheel, MAX(wheel->tick, wheel->empty_to), end);
 	wheel->empty_to = MIN(tick, wheel->tick + SLOTS);
 	return MIN(tick, end);
 }
@@ -151,11 +160,24 @@ bool flow_wheel_in_first(const struct flow_wheel *wheel, uint64_t deadline_ns)
 	return MIN(deadline_ns >> SLOT_SHIFT, wheel->tick + SLOTS - 1) <= wheel->empty_to;
 }
 
-uint32_t flow_wheel_next(const struct flow_wheel *wheel, uint32_t idx)
+uint32_t flow_wheel_list(const struct flow_wheel *wheel, uint32_t idx, uint32_t *ret, uint32_t max)
 {
-	uint32_t next = wheel->links[idx].next;
+	uint32_t count = 0;
 
-	return next & END_OF_SLOT ? POOL_NONE : next;
+	for (; count < max && !(idx & END_OF_SLOT); idx = wheel->links[idx].next)
+		ret[count++] = idx;
+	return count;
+}
+
+uint32_t flow_wheel_list_first(const struct flow_wheel *wheel, uint32_t *ret, uint32_t max)
+{
+	uint64_t tick = MAX(wheel->tick, wheel->empty_to), end = wheel->tick + SLOTS;
+	uint32_t count = 0;
+
+	for (; count < max && (tick = used_from(wheel, tick, end)) < end; tick++)
+		count += flow_wheel_list(
+			wheel, wheel->first[tick & (SLOTS - 1)], ret + count, max - count);
+	return count;
 }
 
 uint64_t flow_wheel_clock(const struct flow_wheel *wheel)

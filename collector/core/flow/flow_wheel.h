@@ -34,8 +34,12 @@ uint32_t flow_wheel_first(struct flow_wheel *wheel);
 // Whether an entry linked at `deadline_ns` would be in the slot of flow_wheel_first(), just asked.
 bool flow_wheel_in_first(const struct flow_wheel *wheel, uint64_t deadline_ns);
 
-// The entry after this one in its slot, or POOL_NONE; of one just unlinked, too.
-uint32_t flow_wheel_next(const struct flow_wheel *wheel, uint32_t idx);
+// Lists the entries from this one on in its slot, at most `max`; returns how many. From one just
+// unlinked on, too.
+uint32_t flow_wheel_list(const struct flow_wheel *wheel, uint32_t idx, uint32_t *ret, uint32_t max);
+
+// The same of those that will be first, one after the other, whatever their slots.
+uint32_t flow_wheel_list_first(const struct flow_wheel *wheel, uint32_t *ret, uint32_t max);
 
 // Every entry with a deadline before this time has been returned.
 uint64_t flow_wheel_clock(const struct flow_wheel *wheel);
