@@ -13,6 +13,7 @@
 #include "core/base/compiler.h"
 #include "core/base/memory.h"
 #include "core/packet/capture_clock.h"
+#include "fanout_program.h"
 #include "plain_file.h"
 
 #include <errno.h>
@@ -316,25 +317,31 @@ static int silence(struct capture *capture, char error[CAPTURE_ERROR_SIZE])
 }
 
 // The kernel shares the interface's packets out by a hash that is the same for both directions of a
-// flow. A full member's packets are not rolled over to another: they would be a second flow there.
-static int join_queues(
-	struct capture *capture, const struct capture *first, char error[CAPTURE_ERROR_SIZE])
+// flow: its own, or fanout_program.h's, which the first queue brings. A full member's packets are
+// not rolled over to another: they would be a second flow there.
+static int join_queues(struct capture *capture, const struct capture_config *config,
+	char error[CAPTURE_ERROR_SIZE])
 {
+	const struct capture *first = config->first;
 	socklen_t len = sizeof(capture->fanout);
-	int group = PACKET_FANOUT_HASH << 16;
+	int group = (config->fanout_key != 0 ? PACKET_FANOUT_CBPF : PACKET_FANOUT_HASH) << 16;
+	int err = 0;
 
 	if (first == NULL)
 		group |= PACKET_FANOUT_FLAG_UNIQUEID << 16;
 	else
 		group |= first->fanout;
 	if (setsockopt(capture->fd, SOL_PACKET, PACKET_FANOUT, &group, sizeof(group)) != 0 ||
-		getsockopt(capture->fd, SOL_PACKET, PACKET_FANOUT, &capture->fanout, &len) != 0) {
-		int err = errno;
-		return explain(error, -err,
+		getsockopt(capture->fd, SOL_PACKET, PACKET_FANOUT, &capture->fanout, &len) != 0)
+		err = -errno;
+	else if (first == NULL && config->fanout_key != 0)
+		err = fanout_program_attach(capture->fd, config->fanout_key);
+	if (err)
+		return explain(error, err,
 			"the packets of \"%s\" cannot be shared out to several shards: %s; set "
-			"shards to 1",
-			capture->name, strerror(err));
-	}
+			"%s",
+			capture->name, strerror(-err),
+			config->fanout_key != 0 ? "capture.fanout to hash" : "shards to 1");
 	capture->fanout &= 0xffff;
 	return 0;
 }
@@ -346,7 +353,7 @@ static int open_queue(struct capture *capture, const struct capture_config *conf
 	if (!err)
 		err = silence(capture, error);
 	if (!err)
-		err = join_queues(capture, config->first, error);
+		err = join_queues(capture, config, error);
 	return err;
 }
 

@@ -869,6 +869,67 @@ class Live(Scratch):
         for row in rows:
             self.assertEqual((row["packets_up"], row["packets_down"]), (rounds, rounds))
 
+    ENCAPSULATIONS = {
+        "none": lambda kind, packet: (kind, packet),
+        "vlan": lambda kind, packet: (0x8100, f.tag(7, kind, packet)),
+        "service vlan": lambda kind, packet: (0x88A8, f.tag(7, 0x8100, f.tag(8, kind, packet))),
+        "mpls": lambda kind, packet: (0x8847, f.mpls(77, f.mpls(78, packet), bottom=False)),
+        "pppoe": lambda kind, packet: (0x8864, f.pppoe(9, 0x57 if kind == 0x86DD else 0x21, packet)),
+    }
+
+    def biflows(self, wrap, flows):
+        """Both directions of TCP and UDP flows over IPv4 and IPv6; of UDP also first fragments."""
+        frames = []
+        for i in range(flows):
+            near, far, port = (("192.168.1.10", "198.51.100.7", 20000 + i), (
+                "fd00::10", "2001:db8::7", 30000 + i))[i % 2]
+            kind, ip = (0x0800, f.ipv4) if i % 2 == 0 else (0x86DD, f.ipv6)
+            if i % 4 < 2:
+                there = f.tcp(near, port, far, 443, 1, 1, f.ACK, b"x" * 20)
+                back = f.tcp(far, 443, near, port, 1, 1, f.ACK, b"y" * 40)
+                packets = [(near, far, f.TCP, there), (far, near, f.TCP, back)]
+            else:
+                packets = [(near, far, f.UDP, f.udp(near, port, far, 9999, b"x" * 20)),
+                           (far, near, f.UDP, f.udp(far, 9999, near, port, b"y" * 40))]
+            more = [{}] * 2
+            if i % 4 == 2:  # IPv4, the first fragment of a larger datagram
+                packets.append(packets[0])
+                more = [{}, {}, {"fragment": 0x2000}]
+            for (source, target, protocol, payload), words in zip(packets, more):
+                outer, packet = wrap(kind, ip(source, target, protocol, payload, **words))
+                frames.append(f.ethernet(*((NEAR, FAR) if source == near else (FAR, NEAR)), outer,
+                                         packet))
+        return frames
+
+    def test_fanout_by_flow(self):
+        """By our own program every flow is whole on one of the shards, in whatever it is wrapped,
+        and all of them have work."""
+        flows = 200
+        for name, wrap in self.ENCAPSULATIONS.items():
+            with self.subTest(name):
+                frames = self.biflows(wrap, flows)
+                process = self.start(*FULL, "--shards", "3", "--set", "capture.fanout=flow")
+                wait_until("all shards", 20, lambda: "weir-shard-2" in self.threads(process))
+                self.net.send(frames)
+                done = self.stop(process, signal.SIGTERM)
+                health = done.health()
+                self.assertEqual((done.status, health["packets"]), (0, len(frames)), done.said)
+                self.assertEqual(sum(i["dropped_kernel"] for i in health["interfaces"]), 0)
+                self.assertGreater(min(i["packets"] for i in health["interfaces"]), flows // 10)
+                self.assertEqual(len(done.rows("flow")), flows)
+                self.assertEqual(health["visibility"]["one_way_ratio"], 0)
+                for row in done.rows("flow"):
+                    self.assertGreater(min(row["packets_up"], row["packets_down"]), 0)
+
+    def test_fanout_by_the_kernel(self):
+        """What the kernel's own hash cannot: the reason for the other."""
+        process = self.start(*FULL, "--shards", "3")
+        wait_until("all shards", 20, lambda: "weir-shard-2" in self.threads(process))
+        self.net.send(self.biflows(self.ENCAPSULATIONS["mpls"], 200))
+        health = self.stop(process, signal.SIGTERM).health()
+        self.assertEqual(sorted(i["packets"] > 0 for i in health["interfaces"]),
+                         [False, False, True])
+
     @staticmethod
     def threads(process):
         names = set()

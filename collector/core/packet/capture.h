@@ -31,6 +31,7 @@ struct capture_config {
 	// and packets come from start() on, when all have been opened.
 	uint16_t queues; // 0 as 1
 	const struct capture *first; // queue 0's, which the others join
+	uint64_t fanout_key; // of a program of ours that shares packets out; 0: the kernel's hash
 };
 
 struct capture_stats {

@@ -25,6 +25,7 @@ struct setting_list {
 };
 
 enum setting_source { SOURCE_FILE, SOURCE_INTERFACE };
+enum setting_fanout { FANOUT_HASH, FANOUT_FLOW };
 enum setting_overload { OVERLOAD_AUTO, OVERLOAD_WAIT, OVERLOAD_DROP };
 enum setting_admission { ADMISSION_AUTO, ADMISSION_ON, ADMISSION_OFF };
 enum setting_profile { PROFILE_BASIC, PROFILE_STANDARD, PROFILE_FULL };
@@ -73,6 +74,10 @@ enum setting_log { SETTING_LOG_ERROR, SETTING_LOG_WARNING, SETTING_LOG_INFO };
 		"standard input") \
 	X(filter, "capture.filter", TEXT, "", 0, 4096, \
 		"Collect only what matches, in pcap-filter(7) words") \
+	X(fanout, "capture.fanout", CHOICE, "hash", 0, "hash|flow", \
+		"With several shards, live: the kernel shares packets out by its own hash, or by " \
+		"a " \
+		"program of ours, which also knows MPLS and fragments") \
 	X(snaplen, "capture.snaplen", NUMBER, "2048", 64, 262144, "Octets kept of each frame") \
 	X(buffer, "capture.buffer", BYTES, "16MiB", 1 << 20, 1 << 30, \
 		"The kernel's ring for live capture, for each shard") \

@@ -2,12 +2,14 @@
 #include "core/shard/sources.h"
 
 #include "core/base/compiler.h"
+#include "core/base/hash.h"
 #include "core/packet/capture_merge.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
 enum { FILES_MAX = 256 }; // as in SETTINGS
+enum { PURPOSE_FANOUT = 0x66616e6f };
 
 // How many captures are opened for one queue.
 static uint32_t captures(const struct sources *s)
@@ -26,6 +28,8 @@ void sources_init(struct sources *s, const struct settings *settings,
 		.count = interfaces->count,
 	};
 	s->merged = captures(s) > 1 || interfaces->items[0].role == ROLE_WAN;
+	if (settings->fanout == FANOUT_FLOW)
+		s->fanout_key = hash_key_new(settings->seed, PURPOSE_FANOUT).k0 | 1;
 	s->ops = s->merged ? &merge_capture_ops : capture;
 }
 
@@ -48,6 +52,7 @@ static struct capture_config config_of(const struct sources *s, uint32_t i, uint
 		.exit_idle_ns = settings->exit_idle,
 		.iface = live ? (uint8_t)i : 0,
 		.queues = queues,
+		.fanout_key = s->fanout_key,
 	};
 }
 

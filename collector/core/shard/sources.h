@@ -13,6 +13,7 @@ struct sources {
 	uint32_t count; // interfaces, or 1: files are one
 	bool merged;
 	const struct capture_ops *ops; // of what sources_open() returns
+	uint64_t fanout_key; // as in struct capture_config
 };
 
 void sources_init(struct sources *sources, const struct settings *settings,
