@@ -288,13 +288,11 @@ static void guess_write(
 		view->port[first], view->port[1 - first], &user_defined);
 	if (view->ip_version != 4)
 		return;
-	for (unsigned i = 0; i < 2 && flow->guessed_host_protocol_id == NDPI_PROTOCOL_UNKNOWN;
-		i++) {
-		struct in_addr ip;
-		memcpy(&ip, view->ip[first ^ i], sizeof(ip));
-		flow->guessed_host_protocol_id = ndpi_network_port_ptree_match(
-			self->module, &ip, htons(view->port[first ^ i]));
-	}
+	flow->guessed_host_protocol_id =
+		ndpi_dispatch_host(self->module, view->ip[first], view->port[first]);
+	if (flow->guessed_host_protocol_id == NDPI_PROTOCOL_UNKNOWN)
+		flow->guessed_host_protocol_id = ndpi_dispatch_host(
+			self->module, view->ip[1 - first], view->port[1 - first]);
 }
 
 // A packet that nDPI refuses makes it guess nothing.

@@ -34,6 +34,7 @@ struct dissector {
 	void (*look)(struct ndpi_detection_module_struct *, struct ndpi_flow_struct *);
 	uint16_t protocol;
 	uint16_t selection; // what a packet must have, NDPI_SELECTION_BITMASK_PROTOCOL_...
+	uint16_t lines_until; // so many packets of a flow it has cut into lines, each first of all
 };
 
 // What decides, beside TCP and UDP, who is asked about a packet.
@@ -73,10 +74,10 @@ static bool has(const struct mask *mask, unsigned place)
 	return (mask->word[place / 64] >> place % 64 & 1) != 0;
 }
 
-// ---- Datagrams that a dissector need not be shown
+// ---- Packets that a dissector need not be shown
 
 // What the rules below look at.
-struct datagram {
+struct shown {
 	const struct ndpi_flow_struct *flow;
 	const uint8_t *payload;
 	uint8_t head[16]; // of the payload, zeros behind its end
@@ -86,41 +87,42 @@ struct datagram {
 	bool tinc; // the module knows peers of TINC
 };
 
+#define BETWEEN(low, value, high) ((value) >= (low) && (value) <= (high))
+
 #define B(i) d->head[i]
 #define LEN d->len
-#define PORT(port) (d->sport == (port) || d->dport == (port))
-#define PORTS(low, high) \
-	((d->sport >= (low) && d->sport <= (high)) || (d->dport >= (low) && d->dport <= (high)))
+#define PORTS(low, high) (ports && (BETWEEN(low, d->sport, high) || BETWEEN(low, d->dport, high)))
+#define PORT(port) PORTS(port, port)
 #define NET(octet) (d->net[0] == (octet) || d->net[1] == (octet))
-#define BETWEEN(low, value, high) ((value) >= (low) && (value) <= (high))
 #define LETTER(octet) BETWEEN('a', (octet) | 0x20, 'z')
 #define SEEN d->flow->packet_counter
 
 // X(place, protocol, condition): unless it is so, the dissector at this place of the list excludes
 // itself and does nothing else. Read out of its source, the file of that name in libndpi 4.2.0,
-// src/lib/protocols; held to it by tests/property/test_ndpi_dispatch.c.
+// src/lib/protocols; held to it by tests/property/test_ndpi_dispatch.c. Ports stand where even an
+// empty datagram's condition comes to them: see ports_note().
 #define EXCLUDES_ITSELF_UNLESS(X) \
 	X(0, STARCRAFT, PORT(1119)) \
 	X(2, RTP, LEN >= 12 && (B(0) == 0x80 || B(0) == 0xa0)) \
-	X(4, RDP, LEN >= 10 && PORT(3389)) \
-	X(8, TEREDO, LEN >= 40 && PORT(3544)) \
+	X(4, RDP, PORT(3389) && LEN >= 10) \
+	X(8, TEREDO, PORT(3544) && LEN >= 40) \
 	X(9, EDONKEY, d->flow->edonkey_stage != 0 || B(0) >= 0xc0) \
 	X(10, GNUTELLA, \
 		LEN < 2 || BETWEEN(32, LEN, 35) || LEN == 23 || LEN == 73 || LEN == 96 || \
 			B(0) == 'G') \
-	X(13, VMWARE, LEN == 66 && d->dport == 902) \
+	X(13, VMWARE, PORT(902) && LEN == 66) \
 	X(14, SOPCAST, B(0) == 0 || B(0) == 0xff) \
 	X(15, TVUPLAYER, B(0) == 0 || B(0) == 0xff) \
-	X(16, PPSTREAM, LEN > 14 && (PORT(17788) || B(1) == 0x80 || B(1) == 0x84 || B(1) == 0x53)) \
-	X(17, IAX, LEN >= 12 && PORT(4569)) \
+	X(16, PPSTREAM, (PORT(17788) || B(1) == 0x80 || B(1) == 0x84 || B(1) == 0x53) && LEN > 14) \
+	X(17, IAX, PORT(4569) && LEN >= 12) \
 	X(18, MGCP, LEN >= 8 && BETWEEN('A', B(0), 'R')) \
-	X(19, ZATTOO, LEN > 20 && PORT(5003)) \
-	X(21, AYIYA, LEN > 44 && PORT(5072)) \
+	X(19, ZATTOO, PORT(5003) && LEN > 20) \
+	X(21, AYIYA, PORT(5072) && LEN > 44) \
 	X(22, THUNDER, LEN > 8 && BETWEEN(0x30, B(0), 0x3f)) \
 	X(23, TEAMVIEWER, LEN == 0 || NET(95) || NET(178) || (LEN > 13 && B(0) == 0)) \
-	X(24, DHCP, LEN >= 244 && BETWEEN(67, d->sport, 68)) \
+	X(24, DHCP, PORTS(67, 68) && LEN >= 244) \
 	X(26, HALFLIFE2, LEN >= 20 && B(0) == 0xff) \
-	X(28, MINING, LEN > 98 && PORT(30303)) \
+	X(28, MINING, PORT(30303) && LEN > 98) \
 	X(29, NTP, PORT(123)) \
 	X(30, NFS, LEN >= 40 && B(4) == 0) \
 	X(31, SSDP, LEN >= 19 && BETWEEN('H', B(0), 'N')) \
@@ -128,19 +130,19 @@ struct datagram {
 	X(33, KONTIKI, B(0) == 2) \
 	X(34, KERBEROS, PORT(88)) \
 	X(35, SYSLOG, LEN > 20 && B(0) == '<') \
-	X(36, NETBIOS, BETWEEN(137, d->dport, 138)) \
+	X(36, NETBIOS, PORTS(137, 138)) \
 	X(37, IPP, BETWEEN('0', B(0), '9') || B(0) == 'P') \
 	X(38, LDAP, LEN >= 14 && B(0) == 0x30) \
 	X(39, WARCRAFT3, B(0) == 1 || B(0) == 0xf7 || B(0) == 0xff) \
-	X(40, XDMCP, d->dport == 177) \
+	X(40, XDMCP, PORT(177)) \
 	X(41, TFTP, LEN >= 4 && B(0) == 0) \
-	X(42, DHCPV6, BETWEEN(546, d->dport, 547)) \
+	X(42, DHCPV6, PORTS(546, 547)) \
 	X(43, CPHA, LEN > 20 && B(0) == 0x1a) \
 	X(44, AIMINI, B(0) == 1) \
 	X(45, FLORENSIA, B(0) == 5) \
 	X(46, CROSSFIRE, LEN == 25) \
 	X(47, ARMAGETRON, LEN > 10 && B(0) == 0) \
-	X(48, DROPBOX, d->dport == 17500) \
+	X(48, DROPBOX, PORT(17500)) \
 	X(49, SPOTIFY, PORT(57621)) \
 	X(51, GTP, PORT(2152) || PORT(2123) || PORT(3386)) \
 	X(52, DCERPC, LEN <= 1 || (LEN >= 80 && B(0) == 4)) \
@@ -149,16 +151,16 @@ struct datagram {
 	X(57, NOE, B(0) <= 7) \
 	X(59, TEAMSPEAK, LEN >= 20 && B(0) == 'T') \
 	X(61, MEGACO, B(0) == '!' || B(0) == 'M') \
-	X(63, TELEGRAM, LEN == 0 || (LEN >= 40 && PORTS(500, 600))) \
+	X(63, TELEGRAM, (PORTS(500, 600) && LEN >= 40) || LEN == 0) \
 	X(64, QUIC, LEN >= 1200) \
-	X(65, EAQ, LEN == 16 && PORT(6000)) \
+	X(65, EAQ, PORT(6000) && LEN == 16) \
 	X(66, KAKAOTALK_VOICE, LEN >= 4 && NET(1)) \
 	X(67, MPEGTS, B(0) == 0x47) \
-	X(68, UBNTAC2, LEN >= 135 && PORT(10001)) \
-	X(69, COAP, LEN >= 4 && (PORT(5683) || PORTS(61616, 61631))) \
+	X(68, UBNTAC2, PORT(10001) && LEN >= 135) \
+	X(69, COAP, (PORT(5683) || PORTS(61616, 61631)) && LEN >= 4) \
 	X(70, SOMEIP, LEN >= 16 && B(4) == 0 && B(5) == 0) \
 	X(71, RX, LEN >= 28 && BETWEEN(1, d->payload[20], 13)) \
-	X(72, HANGOUT_DUO, LEN > 24 && PORTS(19302, 19309)) \
+	X(72, HANGOUT_DUO, PORTS(19302, 19309) && LEN > 24) \
 	X(73, BJNP, LEN > 4 && (B(0) == 'B' || B(0) == 'M')) \
 	X(74, TINC, d->tinc) \
 	X(75, NINTENDO, LEN > 48 && B(0) == 0x32) \
@@ -183,7 +185,7 @@ struct datagram {
 		LEN == 1 || LEN == 10 || LEN == 11 || LEN == 1099 || \
 			d->flow->num_processed_pkts > 5 || d->flow->l4.udp.imo_last_one_byte_pkt) \
 	X(11, JABBER, SEEN >= 3 || B(0) == '<') \
-	X(12, DNS, SEEN > 3 || PORT(53) || PORT(5353) || d->dport == 5355) \
+	X(12, DNS, SEEN > 3 || PORT(53) || PORT(5353) || PORT(5355)) \
 	X(20, QQ, d->flow->num_processed_pkts > 4 || B(0) == 2 || B(0) == 0x28) \
 	X(25, STEAM, \
 		SEEN > 5 || d->flow->steam_stage1 || d->flow->steam_stage2 || \
@@ -203,24 +205,48 @@ struct datagram {
 				d->flow->packet_direction_counter[1] > 0) || \
 			B(0) == 'r' || B(13) == '2')
 
-#define ONE(place, word) ((place) / 64 == (word) ? UINT64_C(1) << (place) % 64 : 0)
-#define RULED(place, protocol, condition) \
-	mask.word[0] |= ONE(place, 0); \
-	mask.word[1] |= ONE(place, 1);
+// The same of TCP, and only what it costs something to ask. A request of FTP is a word.
+#define SEGMENT_WAITS_UNLESS(X) \
+	X(76, FTP_CONTROL, SEEN > 8 || d->flow->ftp_control_stage != 0 || PORT(25) || LETTER(B(0)))
+
 #define HOLDS(place, protocol, condition) \
 	mask.word[(place) / 64] |= (uint64_t)(condition) << (place) % 64;
+#define IN_WORD_0(place, protocol, condition) | ((place) < 64 ? UINT64_C(1) << (place) % 64 : 0)
+#define IN_WORD_1(place, protocol, condition) | ((place) >= 64 ? UINT64_C(1) << (place) % 64 : 0)
 
-static void datagram_read(struct datagram *d, const struct ndpi_detection_module_struct *module,
+// The places that there are rules for.
+static const uint64_t excluding[MASK_WORDS] = {
+	0 EXCLUDES_ITSELF_UNLESS(IN_WORD_0), 0 EXCLUDES_ITSELF_UNLESS(IN_WORD_1)};
+static const uint64_t waiting[MASK_WORDS] = {0 WAITS_UNLESS(IN_WORD_0), 0 WAITS_UNLESS(IN_WORD_1)};
+
+static const uint64_t segment_waiting[MASK_WORDS] = {
+	0 SEGMENT_WAITS_UNLESS(IN_WORD_0), 0 SEGMENT_WAITS_UNLESS(IN_WORD_1)};
+
+static uint64_t named_ports[65536 / 64]; // in a rule
+static NDPI_PROTOCOL_BITMASK excluding_protocols; // of the places in `excluding`
+
+static bool port_named(uint16_t port)
+{
+	return (named_ports[port / 64] >> port % 64 & 1) != 0;
+}
+
+static void ports_name(unsigned low, unsigned high)
+{
+	for (unsigned port = low; port <= high; port++)
+		named_ports[port / 64] |= UINT64_C(1) << port % 64;
+}
+
+static void shown_read(struct shown *d, const struct ndpi_detection_module_struct *module,
 	const struct ndpi_flow_struct *flow)
 {
 	const struct ndpi_packet_struct *packet = &module->packet;
 
-	*d = (struct datagram){
+	*d = (struct shown){
 		.flow = flow,
 		.payload = packet->payload,
 		.len = packet->payload_packet_len,
-		.sport = ntohs(packet->udp->source),
-		.dport = ntohs(packet->udp->dest),
+		.sport = ntohs(packet->udp != NULL ? packet->udp->source : packet->tcp->source),
+		.dport = ntohs(packet->udp != NULL ? packet->udp->dest : packet->tcp->dest),
 		.tinc = module->tinc_cache != NULL,
 	};
 	if (packet->iph != NULL) {
@@ -235,51 +261,90 @@ static void datagram_read(struct datagram *d, const struct ndpi_detection_module
 }
 
 // Who need not be shown this datagram: those who would exclude themselves, and those who would
-// wait.
-static struct mask would_exclude(const struct datagram *d)
+// wait. `ports`: whether a rule names one of its ports; else those rules cost nothing.
+[[gnu::always_inline]] static inline struct mask would_exclude(const struct shown *d, bool ports)
 {
-	struct mask ruled, held;
 	struct mask mask = {{0}};
 
-	EXCLUDES_ITSELF_UNLESS(RULED)
-	ruled = mask;
-	mask = (struct mask){{0}};
 	EXCLUDES_ITSELF_UNLESS(HOLDS)
-	held = mask;
 	for (unsigned i = 0; i < MASK_WORDS; i++)
-		mask.word[i] = ruled.word[i] & ~held.word[i];
+		mask.word[i] = ~mask.word[i] & excluding[i];
 	return mask;
 }
 
-static struct mask would_wait(const struct datagram *d)
+[[gnu::always_inline]] static inline struct mask would_wait(const struct shown *d, bool ports)
 {
-	struct mask ruled, held;
 	struct mask mask = {{0}};
 
-	WAITS_UNLESS(RULED)
-	ruled = mask;
-	mask = (struct mask){{0}};
 	WAITS_UNLESS(HOLDS)
-	held = mask;
 	for (unsigned i = 0; i < MASK_WORDS; i++)
-		mask.word[i] = ruled.word[i] & ~held.word[i];
+		mask.word[i] = ~mask.word[i] & waiting[i];
 	return mask;
 }
 
-// Whether the rules speak of the dissectors that stand at these places.
-static bool rules_fit(const struct list *list)
+static struct mask segment_would_wait(const struct shown *d)
 {
-	static const struct {
-		uint16_t place, protocol;
-	} rules[] = {
-#define X(place, protocol, condition) {place, NDPI_PROTOCOL_##protocol},
-		EXCLUDES_ITSELF_UNLESS(X) WAITS_UNLESS(X)
-#undef X
-	};
+	const bool ports = true;
+	struct mask mask = {{0}};
 
-	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
+	SEGMENT_WAITS_UNLESS(HOLDS)
+	for (unsigned i = 0; i < MASK_WORDS; i++)
+		mask.word[i] = ~mask.word[i] & segment_waiting[i];
+	return mask;
+}
+
+static void datagram_judge(const struct shown *d, struct mask *ret_out, struct mask *ret_wait)
+{
+	if (port_named(d->sport) || port_named(d->dport)) {
+		*ret_out = would_exclude(d, true);
+		*ret_wait = would_wait(d, true);
+	} else {
+		*ret_out = would_exclude(d, false);
+		*ret_wait = would_wait(d, false);
+	}
+}
+
+#undef PORTS
+#define PORTS(low, high) (ports_name(low, high), false)
+#define NAME_PORTS(place, protocol, condition) (void)(condition);
+
+static void ports_note(void)
+{
+	const struct ndpi_flow_struct flow = {0};
+	const struct shown empty = {.flow = &flow, .payload = (const uint8_t *)"", .head = {0}};
+	const struct shown *d = &empty;
+
+	EXCLUDES_ITSELF_UNLESS(NAME_PORTS)
+	WAITS_UNLESS(NAME_PORTS)
+}
+
+struct rule {
+	uint16_t place, protocol;
+};
+
+static bool rules_fit(const struct list *list, const struct rule *rules, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
 		if (list->place[rules[i].protocol] != rules[i].place)
 			return false;
+	return true;
+}
+
+// Makes the rules ready. False: they do not speak of the dissectors that stand at these places.
+static bool rules_make(void)
+{
+#define X(place, protocol, condition) {place, NDPI_PROTOCOL_##protocol},
+	static const struct rule of_udp[] = {EXCLUDES_ITSELF_UNLESS(X) WAITS_UNLESS(X)};
+	static const struct rule of_tcp[] = {SEGMENT_WAITS_UNLESS(X)};
+#undef X
+
+	if (!rules_fit(&udp_list, of_udp, sizeof(of_udp) / sizeof(of_udp[0])) ||
+		!rules_fit(&tcp_list, of_tcp, sizeof(of_tcp) / sizeof(of_tcp[0])))
+		return false;
+	for (unsigned place = 0; place < udp_list.count; place++)
+		if (excluding[place / 64] >> place % 64 & 1)
+			NDPI_SET(&excluding_protocols, udp_list.dissectors[place].protocol);
+	ports_note();
 	return true;
 }
 
@@ -308,27 +373,82 @@ static unsigned asked_before(const struct ndpi_detection_module_struct *module,
 		: NOT_LISTED;
 }
 
-// Takes those off the list of candidates who need not be shown this datagram.
+// Excludes who stands at these places. Mostly it is nearly all there are rules for, at once.
+static void exclude_places(struct ndpi_flow_struct *flow, const struct mask *out)
+{
+	enum { FEW = 16 };
+	NDPI_PROTOCOL_BITMASK *set = &flow->excluded_protocol_bitmask, old = *set;
+	bool many = __builtin_popcountll(out->word[0]) + __builtin_popcountll(out->word[1]) > FEW;
+
+	for (unsigned i = 0; many && i < MARK_WORD; i++)
+		set->fds_bits[i] |= excluding_protocols.fds_bits[i];
+	for (unsigned i = 0; i < MASK_WORDS; i++) {
+		uint64_t rest = many ? excluding[i] & ~out->word[i] : out->word[i];
+		for (; rest != 0; rest &= rest - 1) {
+			unsigned place = i * 64 + (unsigned)__builtin_ctzll(rest);
+			uint16_t protocol = udp_list.dissectors[place].protocol;
+			if (!many)
+				NDPI_SET(set, protocol);
+			else if (!NDPI_ISSET(&old, protocol))
+				set->fds_bits[protocol / 32] &= ~(1u << protocol % 32);
+		}
+	}
+}
+
+// Takes those off the list of candidates who need not be shown this datagram. Returns whether there
+// were any.
 static bool datagram_filter(const struct ndpi_detection_module_struct *module,
 	struct ndpi_flow_struct *flow, struct mask *left, struct mask *done)
 {
-	struct datagram d;
+	struct mask out, wait;
+	struct shown d;
 	bool taken = false;
 
-	datagram_read(&d, module, flow);
-	struct mask out = would_exclude(&d), wait = would_wait(&d);
+	shown_read(&d, module, flow);
+	datagram_judge(&d, &out, &wait);
 	for (unsigned i = 0; i < MASK_WORDS; i++) {
 		out.word[i] &= left->word[i];
 		taken |= (left->word[i] & (out.word[i] | wait.word[i])) != 0;
 		left->word[i] &= ~(out.word[i] | wait.word[i]);
-		for (uint64_t rest = out.word[i]; rest != 0; rest &= rest - 1) {
-			const struct dissector *dissector =
-				&udp_list.dissectors[i * 64 + (unsigned)__builtin_ctzll(rest)];
-			NDPI_SET(&flow->excluded_protocol_bitmask, dissector->protocol);
-		}
 		done->word[i] |= out.word[i] & ~udp_list.come_back.word[i];
 	}
+	exclude_places(flow, &out);
 	return taken;
+}
+
+// A segment's rules are looked at when the first dissectors, HTTP and TLS, are through: these know
+// most flows at once. The places there are rules for are behind them, in the masks' second word.
+static bool segment_filter(const struct ndpi_detection_module_struct *module,
+	const struct ndpi_flow_struct *flow, struct mask *left)
+{
+	struct shown d;
+
+	if ((left->word[1] & segment_waiting[1]) == 0)
+		return false;
+	shown_read(&d, module, flow);
+	struct mask wait = segment_would_wait(&d);
+	bool taken = (left->word[1] & wait.word[1]) != 0;
+	left->word[1] &= ~wait.word[1];
+	return taken;
+}
+
+// Some dissectors have the payload cut into lines before they look at it. Where no line ends that
+// is the work of a moment, and the library walks through all of it octet by octet.
+static void lines_settle(struct ndpi_packet_struct *packet)
+{
+	const uint8_t *end = packet->payload + packet->payload_packet_len;
+	const uint8_t *cr = packet->payload;
+
+	if (packet->packet_lines_parsed_complete || packet->parsed_lines > 0 ||
+		packet->payload_packet_len < 3)
+		return;
+	while ((cr = memchr(cr, '\r', (size_t)(end - cr))) != NULL && cr + 1 < end)
+		if (*++cr == '\n')
+			return;
+	// As ndpi_parse_packet_line_info() leaves it.
+	packet->packet_lines_parsed_complete = 1;
+	packet->line[0].ptr = packet->payload;
+	packet->line[0].len = 0;
 }
 
 static void dispatch(const struct list *list, struct ndpi_detection_module_struct *module,
@@ -345,12 +465,16 @@ static void dispatch(const struct list *list, struct ndpi_detection_module_struc
 	if (list == &udp_list)
 		asked |= datagram_filter(module, flow, &left, &done);
 	for (unsigned i = 0; i < MASK_WORDS; i++) {
+		if (list == &tcp_list && i == 1)
+			asked |= segment_filter(module, flow, &left);
 		for (; left.word[i] != 0; left.word[i] &= left.word[i] - 1) {
 			unsigned place = i * 64 + (unsigned)__builtin_ctzll(left.word[i]);
 			const struct dissector *d = &list->dissectors[place];
 
 			if (place != before && !excluded(flow, d->protocol)) {
 				asked = true;
+				if (flow->packet_counter <= d->lines_until)
+					lines_settle(&module->packet);
 				d->look(module, flow);
 				if (flow->detected_protocol_stack[0] != NDPI_PROTOCOL_UNKNOWN)
 					return;
@@ -394,6 +518,14 @@ static uint16_t selection_of(bool tcp, unsigned traits)
 	return (uint16_t)selection;
 }
 
+// rtsp.c, steam.c
+static uint16_t lines_until(uint16_t protocol, bool tcp)
+{
+	if (protocol == NDPI_PROTOCOL_RTSP)
+		return UINT16_MAX;
+	return tcp && protocol == NDPI_PROTOCOL_STEAM ? 10 : 0;
+}
+
 // False: a list that we could not walk as the library does.
 static bool list_make(struct list *list, const struct ndpi_call_function_struct *callbacks,
 	uint32_t count, bool tcp)
@@ -417,7 +549,8 @@ static bool list_make(struct list *list, const struct ndpi_call_function_struct 
 		list->place[protocol] = (uint8_t)i;
 		list->dissectors[i] = (struct dissector){.look = callback->func,
 			.protocol = protocol,
-			.selection = (uint16_t)callback->ndpi_selection_bitmask};
+			.selection = (uint16_t)callback->ndpi_selection_bitmask,
+			.lines_until = lines_until(protocol, tcp)};
 		if (protocol == NDPI_PROTOCOL_TLS || // by mail_imap.c
 			protocol == NDPI_PROTOCOL_RTP) // by stun.c
 			list->come_back.word[i / 64] |= UINT64_C(1) << i % 64;
@@ -429,6 +562,41 @@ static bool list_make(struct list *list, const struct ndpi_call_function_struct 
 				list->selected[traits].word[i / 64] |= UINT64_C(1) << i % 64;
 	return true;
 }
+
+// ---- Addresses
+
+// Of the 65536 first halves of an IPv4 address: whether the library's tree of addresses knows any
+// that begins so (some 6 % do). The same in every module.
+static uint64_t known_halves[65536 / 64];
+
+static void halves_note(const ndpi_patricia_node_t *node)
+{
+	if (node == NULL)
+		return;
+	if (node->prefix != NULL) {
+		uint32_t half = ntohl(node->prefix->add.sin.s_addr) >> 16;
+		uint32_t count = node->prefix->bitlen < 16 ? 1u << (16 - node->prefix->bitlen) : 1;
+		half &= ~(count - 1); // behind the prefix there may stand anything
+		for (uint32_t i = half; i < half + count; i++)
+			known_halves[i / 64] |= UINT64_C(1) << i % 64;
+	}
+	halves_note(node->l);
+	halves_note(node->r);
+}
+
+uint16_t ndpi_dispatch_host(
+	struct ndpi_detection_module_struct *module, const uint8_t ip[4], uint16_t port)
+{
+	uint32_t half = (uint32_t)(ip[0] << 8 | ip[1]);
+	struct in_addr address;
+
+	if (!(known_halves[half / 64] >> half % 64 & 1))
+		return NDPI_PROTOCOL_UNKNOWN;
+	memcpy(&address, ip, sizeof(address));
+	return ndpi_network_port_ptree_match(module, &address, htons(port));
+}
+
+// ---- Installation
 
 static bool known(const struct ndpi_detection_module_struct *module)
 {
@@ -461,8 +629,10 @@ bool ndpi_dispatch_install(struct ndpi_detection_module_struct *module)
 			  module->callback_buffer_size_tcp_payload, true) &&
 			list_make(&udp_list, module->callback_buffer_udp,
 				module->callback_buffer_size_udp, false) &&
-			rules_fit(&udp_list)))
+			rules_make()))
 		return false;
+	if (!made)
+		halves_note(((ndpi_patricia_tree_t *)module->protocols_ptree)->head);
 	made = true;
 	list_take(module->callback_buffer_tcp_payload, &module->callback_buffer_size_tcp_payload,
 		dispatch_tcp);

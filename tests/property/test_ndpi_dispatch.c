@@ -18,8 +18,8 @@
 enum { FLOWS = 4096, PACKETS_MAX = 24, MADE = 100000 };
 
 static struct ndpi_detection_module_struct *module;
-static uint64_t left_out[DISSECTORS_MAX]; // by place: how often, of datagrams
-static uint64_t wrong_at[DISSECTORS_MAX]; // and how often wrongly
+static uint64_t left_out[2][DISSECTORS_MAX]; // by place, of datagrams and of segments: how often
+static uint64_t wrong_at[2][DISSECTORS_MAX]; // and how often wrongly
 static uint64_t wrong;
 
 static void witness_one(
@@ -37,30 +37,49 @@ static void witness_one(
 	if (memcmp(&asked, &expected, sizeof(asked)) != 0 ||
 		memcmp(&packet, &module->packet, sizeof(packet)) != 0) {
 		wrong++;
-		if (wrong_at[place]++ == 0)
+		if (wrong_at[list == &tcp_list][place]++ == 0)
 			print_message("%s: the rule is wrong: it does not just %s\n",
 				ndpi_get_proto_name(module, d->protocol),
 				excludes ? "exclude itself" : "wait");
 		module->packet = packet;
 	}
-	left_out[place]++;
+	left_out[list == &tcp_list][place]++;
 }
 
-// In the place of dispatch_udp().
+static void witness(struct ndpi_flow_struct *flow, const struct list *list, const struct mask *out,
+	const struct mask *wait)
+{
+	const struct mask *selected = &list->selected[traits_of(&module->packet)];
+	struct mask done = marked(flow);
+
+	for (unsigned place = 0; place < list->count; place++)
+		if (has(selected, place) && !has(&done, place) &&
+			!excluded(flow, list->dissectors[place].protocol) &&
+			(has(out, place) || has(wait, place)))
+			witness_one(flow, list, place, has(out, place));
+}
+
+// In the place of dispatch_udp() and dispatch_tcp().
 static void witness_udp(struct ndpi_detection_module_struct *m, struct ndpi_flow_struct *flow)
 {
-	const struct mask *selected = &udp_list.selected[traits_of(&m->packet)];
-	struct mask done = marked(flow);
-	struct datagram d;
+	struct mask out, wait;
+	struct shown d;
 
-	datagram_read(&d, m, flow);
-	struct mask out = would_exclude(&d), wait = would_wait(&d);
-	for (unsigned place = 0; place < udp_list.count; place++)
-		if (has(selected, place) && !has(&done, place) &&
-			!excluded(flow, udp_list.dissectors[place].protocol) &&
-			(has(&out, place) || has(&wait, place)))
-			witness_one(flow, &udp_list, place, has(&out, place));
+	shown_read(&d, m, flow);
+	datagram_judge(&d, &out, &wait);
+	witness(flow, &udp_list, &out, &wait);
 	dispatch_udp(m, flow);
+}
+
+static void witness_tcp(struct ndpi_detection_module_struct *m, struct ndpi_flow_struct *flow)
+{
+	const struct mask none = {{0}};
+	struct shown d;
+
+	shown_read(&d, m, flow);
+	struct mask wait = segment_would_wait(&d);
+	witness(flow, &tcp_list, &none, &wait);
+	dispatch_tcp(m, flow);
 }
 
 static int set_up(void **)
@@ -74,6 +93,7 @@ static int set_up(void **)
 	ndpi_finalize_initialization(module);
 	assert_true(ndpi_dispatch_install(module));
 	module->callback_buffer_udp[0].func = witness_udp;
+	module->callback_buffer_tcp_payload[0].func = witness_tcp;
 	wrong = 0;
 	memset(left_out, 0, sizeof(left_out));
 	memset(wrong_at, 0, sizeof(wrong_at));
@@ -95,7 +115,7 @@ static uint32_t random_next(uint32_t below)
 }
 
 struct entry {
-	uint8_t key[36];
+	uint8_t key[37];
 	unsigned packets;
 	struct ndpi_flow_struct flow;
 };
@@ -114,9 +134,10 @@ static void entries_reset(void)
 		entry_reset(&entries[i]);
 }
 
-static struct entry *entry_of(const uint8_t *ip, unsigned head, unsigned address, unsigned at)
+static struct entry *entry_of(
+	const uint8_t *ip, unsigned head, unsigned address, unsigned at, unsigned protocol)
 {
-	uint8_t ends[2][18] = {{0}}, key[36];
+	uint8_t ends[2][18] = {{0}}, key[37];
 	uint32_t hash = 0;
 
 	for (unsigned i = 0; i < 2; i++) {
@@ -126,6 +147,7 @@ static struct entry *entry_of(const uint8_t *ip, unsigned head, unsigned address
 	bool swap = memcmp(ends[0], ends[1], 18) > 0;
 	memcpy(key, ends[swap], 18);
 	memcpy(key + 18, ends[!swap], 18);
+	key[36] = (uint8_t)protocol;
 	for (unsigned i = 0; i < sizeof(key); i++)
 		hash = hash * 31 + key[i];
 	struct entry *e = &entries[hash % FLOWS];
@@ -136,15 +158,18 @@ static struct entry *entry_of(const uint8_t *ip, unsigned head, unsigned address
 	return e;
 }
 
-// Shows a UDP datagram over IPv4, or over IPv6 without extension headers.
+// Shows a packet of UDP or TCP over IPv4, or over IPv6 without extension headers.
 static void show(const uint8_t *ip, uint32_t len, uint64_t time_ms)
 {
-	bool v6 = len >= 48 && ip[0] >> 4 == 6 && ip[6] == 17;
+	bool v6 = len >= 48 && ip[0] >> 4 == 6;
 	unsigned head = v6 ? 40 : (ip[0] & 0xfu) * 4;
+	unsigned protocol = v6 ? ip[6] : ip[9];
 
-	if (!v6 && !(len >= 28 && ip[0] >> 4 == 4 && ip[9] == 17 && head >= 20 && len >= head + 8))
+	if (!v6 && (ip[0] >> 4 != 4 || head < 20))
 		return;
-	struct entry *e = entry_of(ip, head, v6 ? 16 : 4, v6 ? 8 : 12);
+	if (len < head + 8 || (protocol != 17 && protocol != 6))
+		return;
+	struct entry *e = entry_of(ip, head, v6 ? 16 : 4, v6 ? 8 : 12, protocol);
 	if (++e->packets <= PACKETS_MAX)
 		ndpi_detection_process_packet(
 			module, &e->flow, ip, (uint16_t)(len < 65535 ? len : 65535), time_ms);
@@ -188,7 +213,7 @@ static void payload_make(uint8_t *payload, uint32_t len)
 	static const char *const words[] = {"NOTIFY * HTTP/1.1\r\nsip:", "M-SEARCH * HTTP/1.1",
 		"<stream:stream ", "GND\x02\x01", "SIP/2.0 200 OK", "AUEP 1 MGCP \n",
 		"BT-SEARCH * HTTP", "TS3INIT1", "SpotUdp", "BJNP", "!/1 [", "r6fnvWj8", "VS01",
-		"RSP/1.0 STUN_", "POST /"};
+		"RSP/1.0 STUN_", "POST /", "USER me", "230 in", "PASS it"};
 	uint32_t made = len < 48 ? len : 48;
 
 	memset(payload, 'x', len);
@@ -201,46 +226,52 @@ static void payload_make(uint8_t *payload, uint32_t len)
 	}
 }
 
-// An IP header of one packet, and UDP's; returns their length.
-static uint32_t head_make(uint8_t *packet, bool v6, uint8_t ends[2][4], const uint16_t port[2],
-	unsigned from, uint32_t len)
+// Headers of one packet; returns their length. `flow[0]`: 0x40 or 0x60, `flow[1]`: TCP or UDP.
+static uint32_t head_make(uint8_t *packet, const uint8_t flow[2], uint8_t ends[2][4],
+	const uint16_t port[2], unsigned from, uint32_t len)
 {
-	uint32_t head = v6 ? 40 : 20;
+	uint32_t head = flow[0] == 0x60 ? 40 : 20, inner = flow[1] == 17 ? 8 : 20;
 
-	memset(packet, 0, head + 8);
-	if (v6) {
+	memset(packet, 0, head + inner);
+	if (flow[0] == 0x60) {
 		packet[0] = 0x60;
-		put16(packet + 4, 8 + len);
-		packet[6] = 17;
+		put16(packet + 4, inner + len);
+		packet[6] = flow[1];
 		memcpy(packet + 8, ends[from], 4);
 		memcpy(packet + 24, ends[!from], 4);
 	} else {
 		packet[0] = 0x45;
-		put16(packet + 2, head + 8 + len);
-		packet[9] = 17;
+		put16(packet + 2, head + inner + len);
+		packet[9] = flow[1];
 		memcpy(packet + 12, ends[from], 4);
 		memcpy(packet + 16, ends[!from], 4);
 	}
 	put16(packet + head, port[from]);
 	put16(packet + head + 2, port[!from]);
-	put16(packet + head + 4, 8 + len);
-	return head + 8;
+	if (inner == 8) {
+		put16(packet + head + 4, inner + len);
+	} else {
+		put16(packet + head + 4, random_next(65536));
+		packet[head + 12] = 0x50;
+		packet[head + 13] = 0x18; // PSH, ACK
+	}
+	return head + inner;
 }
 
 static void flow_make(void)
 {
-	uint8_t packet[48 + 2048], ends[2][4];
+	uint8_t packet[60 + 2048], ends[2][4];
 	uint16_t port[2] = {PICK(ports), PICK(ports)};
-	bool v6 = random_next(8) == 0;
+	uint8_t flow[2] = {random_next(8) == 0 ? 0x60 : 0x40, random_next(4) == 0 ? 6 : 17};
 
 	address_make(ends[0], false);
 	address_make(ends[1], random_next(3) > 0);
 	for (unsigned i = 0; i < 2; i++)
 		if (random_next(2) == 0)
 			port[i] = (uint16_t)random_next(65536);
-	for (unsigned left = 1 + random_next(8); left > 0; left--) {
+	for (unsigned left = 1 + random_next(10); left > 0; left--) {
 		uint32_t len = random_next(4) > 0 ? PICK(lengths) : random_next(300);
-		uint32_t head = head_make(packet, v6, ends, port, random_next(3) == 0, len);
+		uint32_t head = head_make(packet, flow, ends, port, random_next(3) == 0, len);
 		payload_make(packet + head, len);
 		show(packet, head + len, 1);
 	}
@@ -253,9 +284,11 @@ static void test_made(void **)
 		flow_make();
 	entries_reset();
 	assert_int_equal(wrong, 0);
-#define LEFT_OUT(place, protocol, condition) assert_true(left_out[place] > 1000);
+#define LEFT_OUT(place, protocol, condition) assert_true(left_out[0][place] > 1000);
 	EXCLUDES_ITSELF_UNLESS(LEFT_OUT)
 	WAITS_UNLESS(LEFT_OUT)
+#define SEGMENT_LEFT_OUT(place, protocol, condition) assert_true(left_out[1][place] > 1000);
+	SEGMENT_WAITS_UNLESS(SEGMENT_LEFT_OUT)
 }
 
 // ---- Captures
@@ -319,7 +352,78 @@ static void test_captures(void **)
 		folder_run(CORPUS, seed);
 	}
 	assert_int_equal(wrong, 0);
-	assert_true(left_out[0] > 100);
+	assert_true(left_out[0][0] > 100);
+}
+
+// ---- Addresses and lines
+
+static void address_check(uint32_t ip)
+{
+	static const uint16_t address_ports[] = {53, 80, 443, 8443, 9001, 40000};
+	uint32_t wire = htonl(ip);
+	uint16_t port = PICK(address_ports);
+	struct in_addr address = {.s_addr = wire};
+	uint8_t octets_of[4];
+
+	memcpy(octets_of, &wire, sizeof(octets_of));
+	assert_int_equal(ndpi_dispatch_host(module, octets_of, port),
+		ndpi_network_port_ptree_match(module, &address, htons(port)));
+}
+
+static unsigned nodes_check(const ndpi_patricia_node_t *node)
+{
+	if (node == NULL)
+		return 0;
+	if (node->prefix != NULL) {
+		uint32_t first = ntohl(node->prefix->add.sin.s_addr);
+		uint32_t size =
+			node->prefix->bitlen == 0 ? UINT32_MAX : 1u << (32 - node->prefix->bitlen);
+		first &= ~(size - 1);
+		uint32_t last = first + size - 1;
+		address_check(first - 1);
+		address_check(first);
+		address_check(first + random_next(size));
+		address_check(last);
+		address_check(last + 1);
+	}
+	return 1 + nodes_check(node->l) + nodes_check(node->r);
+}
+
+static void test_addresses(void **)
+{
+	random_state = 1;
+	assert_true(nodes_check(((ndpi_patricia_tree_t *)module->protocols_ptree)->head) > 10000);
+	for (unsigned i = 0; i < 300000; i++)
+		address_check(random_next(65536) << 16 | random_next(65536));
+}
+
+// The packet is the same whether lines_settle() or ndpi_parse_packet_line_info() saw that there is
+// no line in it.
+static void test_lines(void **)
+{
+	static const char some[] = "\r\n\r\r\nabc: HOST";
+	struct ndpi_packet_struct before = module->packet, plain;
+	struct ndpi_flow_struct flow = {0};
+	uint8_t payload[64];
+	unsigned settled = 0;
+
+	random_state = 1;
+	for (unsigned i = 0; i < 200000; i++) {
+		for (unsigned j = 0; j < sizeof(payload); j++)
+			payload[j] = random_next(3) == 0 ? (uint8_t)some[random_next(sizeof(some))]
+							 : 'x';
+		before.payload = payload;
+		before.payload_packet_len = (uint16_t)random_next(sizeof(payload) + 1);
+		module->packet = before;
+		ndpi_parse_packet_line_info(module, &flow);
+		plain = module->packet;
+		module->packet = before;
+		lines_settle(&module->packet);
+		settled += module->packet.packet_lines_parsed_complete;
+		ndpi_parse_packet_line_info(module, &flow);
+		assert_memory_equal(&plain, &module->packet, sizeof(plain));
+	}
+	assert_true(settled > 10000 && settled < 190000);
 }
 
 int main(void)
@@ -327,6 +431,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_made, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_captures, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_addresses, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_lines, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
