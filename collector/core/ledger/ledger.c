@@ -287,9 +287,21 @@ static struct event_ring *earliest_ring(const struct ledger *l)
 	return earliest;
 }
 
+// Whether one of those that hold the clock back has said something that waits: it might be for the
+// room that this takes that its clock stands.
+static bool slowest_waits(const struct ledger *l, uint64_t clock_ns)
+{
+	for (uint32_t i = 0; i < l->config.ring_count; i++) {
+		struct event_ring *ring = l->config.rings[i];
+		if (event_ring_clock(ring) <= clock_ns && event_ring_peek(ring) != NULL)
+			return true;
+	}
+	return false;
+}
+
 // Takes what the rings hold: in any order while there is plenty of room, then the earliest first.
 // When the heap is full its first are worked on early, but what a shard that is ahead of the
-// slowest has to say waits in its ring.
+// slowest has to say waits in its ring, as long as the slowest is not kept waiting by that.
 static uint32_t take_events(struct ledger *l, uint64_t clock_ns)
 {
 	struct event_ring *ring;
@@ -308,7 +320,7 @@ static uint32_t take_events(struct ledger *l, uint64_t clock_ns)
 	while ((ring = earliest_ring(l)) != NULL) {
 		while (!reorder_put(&l->reorder, event_ring_peek(ring))) {
 			if (reorder_first(&l->reorder)->time_ns >= clock_ns &&
-				event_ring_clock(ring) > clock_ns)
+				event_ring_clock(ring) > clock_ns && !slowest_waits(l, clock_ns))
 				return taken;
 			work(l, UINT64_MAX, TURN_EVENTS);
 		}
