@@ -4,6 +4,7 @@
 #include "core/base/log.h"
 #include "core/ledger/ledger.h"
 #include "core/settings/interfaces.h"
+#include "core/shard/cores.h"
 #include "core/shard/own_traffic.h"
 #include "core/shard/run.h"
 #include "options.h"
@@ -36,6 +37,7 @@ static int check_all(const struct settings *settings, struct policy **ret_policy
 		exporter->check(settings, problems);
 	struct interfaces interfaces;
 	interfaces_read(&interfaces, settings, problems);
+	cores_check(settings, problems);
 	ledger_check(settings, problems);
 	policy_new(ret_policy, settings, problems, ret_random_key);
 	return problems->count > 0 ? -EINVAL : 0;

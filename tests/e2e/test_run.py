@@ -938,6 +938,47 @@ class Live(Scratch):
                 names.add(file.read().strip())
         return names
 
+    def test_cores(self):
+        """Each shard is bound to the core that `cpus` gives it, and main to none but its own."""
+        cores = sorted(os.sched_getaffinity(0))
+        if len(cores) < 2:
+            self.skipTest("one core")
+        process = self.start(*FULL, "--shards", "2", "--set", f"cpus={cores[1]},{cores[0]}")
+        wait_until("both shards", 20, lambda: "weir-shard-1" in self.threads(process))
+
+        def bound():
+            found = {}
+            for task in os.listdir(f"/proc/{process.pid}/task"):
+                with open(f"/proc/{process.pid}/task/{task}/comm", encoding="ascii") as file:
+                    found[file.read().strip()] = os.sched_getaffinity(int(task))
+            return found
+        wait_until("the shards' cores", 20, lambda: len(bound()["weir-shard-1"]) == 1)
+        wait_until("the shards' cores", 20, lambda: len(bound()["weir-shard-0"]) == 1)
+        self.assertEqual(bound(), {"weir": set(cores), "weir-export": set(cores),
+                                   "weir-shard-0": {cores[1]}, "weir-shard-1": {cores[0]}})
+        self.assertEqual(self.stop(process, signal.SIGTERM).status, 0)
+        self.refused(self.weir("run", "-r", HOUSE, *FULL, "--set", "cpus=0,1"),
+                     "cpus", "names 2 cores for 1 shards")
+
+    def test_idle(self):
+        """Under 1 % of a core, whoever waits for whom."""
+        for words in ((), ("--shards", "2"), ("--shards", "2", "-i", "far")):
+            with self.subTest(words):
+                process = self.start("--exporter", "null", *words)
+                time.sleep(1.5)
+
+                def spent():
+                    total = 0
+                    for task in os.listdir(f"/proc/{process.pid}/task"):
+                        with open(f"/proc/{process.pid}/task/{task}/schedstat",
+                                  encoding="ascii") as file:
+                            total += int(file.read().split()[0])
+                    return total
+                before, began = spent(), time.monotonic()
+                time.sleep(4)
+                self.assertLess((spent() - before) / 1e9 / (time.monotonic() - began), 0.01)
+                self.assertEqual(self.stop(process, signal.SIGTERM).status, 0)
+
     def test_two_shards_end_with_more_flows_than_the_ledger_orders(self):
         """Live shards end one after the other, and none waits for the clock of one that has."""
         frames = [f.ethernet(NEAR, FAR, 0x0800, f.ipv4("192.168.1.10", "198.51.100.7", f.UDP, f.udp(

@@ -62,6 +62,10 @@ enum setting_log { SETTING_LOG_ERROR, SETTING_LOG_WARNING, SETTING_LOG_INFO };
 		"Threads that share the packets, each flow on one of them; limits of flows and " \
 		"DPI " \
 		"are shared out") \
+	X(cpus, "cpus", TEXT, "auto", 1, 256, \
+		"The core of each shard, such as 2,4-6; auto: one each where there are enough; " \
+		"any; " \
+		"weir-dpdk has EAL's") \
 	X(interfaces, "capture.interface", LIST, "", 0, 16, \
 		"The interfaces to listen on; after the name of each, as you need them: " \
 		"role=lan, " \

@@ -2,14 +2,18 @@
 #include "core/shard/crew.h"
 
 #include "core/packet/capture_merge.h"
+#include "core/shard/cores.h"
 #include "core/shard/dispatch.h"
 #include "core/shard/sources.h"
 #include "core/shard/worker.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
 
 enum { RING_BYTES = 4 << 20 };
+// While main sleeps, a shard that was idle before can say more than 10000 things.
+#define LEDGER_NAP_NS (10 * NS_PER_MS)
 enum purpose {
 	PURPOSE_FLOWS = 0x666c6f77,
 	PURPOSE_DISPATCH = 0x64697370,
@@ -26,6 +30,7 @@ struct member {
 struct crew {
 	struct crew_config config;
 	struct sources sources;
+	struct cores cores;
 	uint32_t count;
 	struct dispatch *dispatch; // several shards, one queue
 	struct capture *source; // the reader's
@@ -171,6 +176,23 @@ static int make_stages(struct crew *c, struct member *m, char error[CREW_ERROR_S
 	return err;
 }
 
+// On the member's core, so that its memory is near.
+static int make_member(struct crew *c, uint32_t i, char error[CREW_ERROR_SIZE])
+{
+	cpu_set_t before;
+
+	bool moved = c->cores.shard[i] != CORE_ANY &&
+		sched_getaffinity(0, sizeof(before), &before) == 0 &&
+		cores_bind(c->cores.shard[i]) == 0;
+	int err = open_source(c, i, error);
+	if (!err)
+		err = make_stages(c, &c->members[i], error);
+	c->rings[i] = &c->members[i].ring;
+	if (moved)
+		sched_setaffinity(0, sizeof(before), &before);
+	return err;
+}
+
 int crew_new(struct crew **ret, const struct crew_config *config, char error[CREW_ERROR_SIZE])
 {
 	const struct settings *s = config->settings;
@@ -187,16 +209,13 @@ int crew_new(struct crew **ret, const struct crew_config *config, char error[CRE
 	c->config = *config;
 	c->count = count;
 	sources_init(&c->sources, s, config->interfaces, config->capture);
+	cores_choose(&c->cores, s, config->capture->place != NULL);
 	for (uint32_t i = 0; i < config->interfaces->count; i++)
 		c->iface_group[i] = config->interfaces->items[i].group;
 	if (count > 1)
 		err = share_out(c, error);
-	for (uint32_t i = 0; !err && i < count; i++) {
-		err = open_source(c, i, error);
-		if (!err)
-			err = make_stages(c, &c->members[i], error);
-		c->rings[i] = &c->members[i].ring;
-	}
+	for (uint32_t i = 0; !err && i < count; i++)
+		err = make_member(c, i, error);
 	if (err) {
 		crew_free(c);
 		return err;
@@ -230,6 +249,12 @@ void crew_free(struct crew *c)
 
 // ---- turning
 
+// A shard's, or the reader's: a NIC's queue fills soon.
+static uint64_t nap_ns(const struct crew *c)
+{
+	return c->config.capture->polled ? NAP_MIN_NS : NAP_MAX_NS;
+}
+
 static int start_workers(struct crew *c, char error[CREW_ERROR_SIZE])
 {
 	int err = 0;
@@ -246,6 +271,8 @@ static int start_workers(struct crew *c, char error[CREW_ERROR_SIZE])
 			.number = i,
 			.thread = c->dispatch != NULL ? i + 1 : i,
 			.count = c->count,
+			.core = c->cores.shard[i],
+			.nap_ns = nap_ns(c),
 		};
 		err = worker_start(&c->members[i].worker, &config);
 		if (err)
@@ -263,6 +290,8 @@ int crew_start(struct crew *c, char error[CREW_ERROR_SIZE])
 	// After the threads, which would inherit its core.
 	if (!err && main_receives && c->config.capture->place != NULL)
 		c->config.capture->place(0);
+	else if (!err && c->count == 1)
+		cores_bind(c->cores.shard[0]);
 	return err;
 }
 
@@ -298,9 +327,9 @@ int crew_turn(struct crew *c)
 	return -ENODATA;
 }
 
-bool crew_polls(const struct crew *c)
+uint64_t crew_nap_ns(const struct crew *c)
 {
-	return c->dispatch != NULL && c->config.capture->polled;
+	return c->dispatch != NULL ? nap_ns(c) : LEDGER_NAP_NS;
 }
 
 void crew_stop(struct crew *c)

@@ -462,7 +462,7 @@ static void turn(struct run *r)
 		if (count > 0 || taken > 0)
 			idle = 0;
 		else if (r->settings->shards > 1) // nobody has waited yet
-			worker_nap(&idle, crew_polls(r->crew));
+			worker_nap(&idle, crew_nap_ns(r->crew));
 		housekeeping(r, terminal);
 	} while (count != -ENODATA);
 	// However short the run was.

@@ -1,24 +1,21 @@
 // A worker: the thread that turns one shard of several.
 #include "core/shard/worker.h"
 
+#include "core/shard/cores.h"
+
 #include <errno.h>
-#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <time.h>
 
 #define STATS_NS (100 * NS_PER_MS)
-#define NAP_MIN_NS (50 * NS_PER_US)
-#define NAP_MAX_NS (2 * NS_PER_MS)
 
-void worker_nap(uint32_t *idle, bool polled)
+void worker_nap(uint32_t *idle, uint64_t max_ns)
 {
-	uint64_t ns = NAP_MAX_NS;
+	uint64_t ns = max_ns;
 
-	if (polled)
-		ns = NAP_MIN_NS;
-	else if (*idle < 6)
-		ns = MIN(NAP_MIN_NS << (*idle)++, NAP_MAX_NS);
+	if (NAP_MIN_NS << *idle < max_ns)
+		ns = NAP_MIN_NS << (*idle)++;
 	nanosleep(&(struct timespec){.tv_nsec = (long)ns}, NULL);
 }
 
@@ -43,6 +40,7 @@ static void *worker_main(void *arg)
 
 	if (w->config.source->place != NULL)
 		w->config.source->place(w->config.thread);
+	cores_bind(w->config.core);
 	do {
 		if (atomic_load_explicit(&w->stop, memory_order_relaxed))
 			shard_stop(shard);
@@ -52,41 +50,12 @@ static void *worker_main(void *arg)
 			told_ns = shard->batch.now_ns;
 		}
 		if (count == 0)
-			worker_nap(&idle, w->config.source->polled);
+			worker_nap(&idle, w->config.nap_ns);
 		else
 			idle = 0;
 	} while (count != -ENODATA);
 	atomic_store_explicit(&w->done, true, memory_order_release);
 	return NULL;
-}
-
-// The core for a shard, or -1: there are not enough, and the scheduler does better. The first is
-// left to main and export.
-static int core_of(uint32_t number, uint32_t count)
-{
-	cpu_set_t allowed;
-
-	if (sched_getaffinity(0, sizeof(allowed), &allowed) != 0 ||
-		CPU_COUNT(&allowed) <= (int)count)
-		return -1;
-	uint32_t at = 0;
-	for (int core = 0; core < CPU_SETSIZE; core++)
-		if (CPU_ISSET(core, &allowed) && at++ == number + 1)
-			return core;
-	return -1;
-}
-
-// Where the source does not place its threads.
-static void take_core(struct worker *w)
-{
-	int core = core_of(w->config.number, w->config.count);
-	cpu_set_t own;
-
-	if (core < 0 || w->config.source->place != NULL)
-		return;
-	CPU_ZERO(&own);
-	CPU_SET(core, &own);
-	pthread_setaffinity_np(w->thread, sizeof(own), &own);
 }
 
 int worker_start(struct worker *w, const struct worker_config *config)
@@ -104,7 +73,6 @@ int worker_start(struct worker *w, const struct worker_config *config)
 	w->running = true;
 	snprintf(name, sizeof(name), "weir-shard-%u", config->number);
 	pthread_setname_np(w->thread, name);
-	take_core(w);
 	return 0;
 }
 

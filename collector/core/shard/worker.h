@@ -11,7 +11,12 @@ struct worker_config {
 	uint32_t number; // of the shard, among `count`
 	uint32_t thread; // of those that receive or turn shards
 	uint32_t count;
+	int core; // CORE_ANY: where the source places it, or the scheduler
+	uint64_t nap_ns; // the longest between turns
 };
+
+#define NAP_MIN_NS (50 * NS_PER_US)
+#define NAP_MAX_NS (2 * NS_PER_MS) // for it the blocks between reader and shards hold enough
 
 struct worker {
 	struct worker_config config;
@@ -23,9 +28,7 @@ struct worker {
 	_Atomic int64_t clock_step_ns;
 };
 
-// Starts the thread "weir-shard-N", on the core that the source gives it or else on one of its own,
-// where the process may use more cores than there are shards. It hears no signals. Returns 0 or
-// -errno.
+// Starts the thread "weir-shard-N". It hears no signals. Returns 0 or -errno.
 int worker_start(struct worker *worker, const struct worker_config *config);
 void worker_stop(struct worker *worker); // ends its source: it flushes
 bool worker_done(const struct worker *worker); // the shard has said its last
@@ -39,7 +42,6 @@ static inline bool worker_runs(const struct worker *worker)
 // What its source has lost, a tenth of a second ago at the most.
 void worker_stats(const struct worker *worker, struct capture_stats *ret);
 
-// Whoever polls other threads sleeps here when there was nothing to do: 50 us at first, while which
-// the blocks between reader and shards hold enough, up to 2 ms after `*idle` such turns, which it
-// counts; always 50 us where what it polls is a source that is `polled`, or feeds on one.
-void worker_nap(uint32_t *idle, bool polled);
+// Whoever polls other threads sleeps here when there was nothing to do: NAP_MIN_NS at first, then
+// longer with each such turn, which `*idle` counts, up to `max_ns`.
+void worker_nap(uint32_t *idle, uint64_t max_ns);
