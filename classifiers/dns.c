@@ -45,17 +45,18 @@ struct open_question {
 };
 
 // Names stand in `names` one behind the other, in the order of `open`: oldest first.
+// What each packet asks for stands in the first line.
 struct dns_flow {
-	struct open_question open[OPEN_MAX];
-	uint8_t names[NAMES_SIZE];
-	uint32_t answered[ANSWERED_MAX]; // marks of answers; 0: none
-	uint32_t next_seq[2]; // TCP: where the next message of each end begins
-	uint16_t length[2]; // of that message, where it came in a segment before; else 0
-	bool seq_known[2];
-	uint16_t names_len;
 	uint8_t open_count;
 	uint8_t answered_at;
 	uint8_t noise;
+	bool seq_known[2];
+	uint16_t names_len;
+	uint16_t length[2]; // TCP: of the next message, where it came in a segment before; else 0
+	uint32_t next_seq[2]; // TCP: where the next message of each end begins
+	uint32_t answered[ANSWERED_MAX]; // marks of answers; 0: none
+	struct open_question open[OPEN_MAX];
+	uint8_t names[NAMES_SIZE];
 };
 
 struct question {

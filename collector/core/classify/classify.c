@@ -10,6 +10,10 @@
 
 enum { CLASSIFIERS_MAX = 16 }; // bits of flow.watching
 enum { NO_SLOT = UINT8_MAX };
+enum {
+	PACKETS_AHEAD = 6, // whose payload and states are under way
+	FLOWS_AHEAD = 16, // that have ended
+};
 #define ADMISSION_BURST_NS (NS_PER_S / 4) // as much new work as comes in this time, at once
 
 struct instance {
@@ -387,6 +391,35 @@ static void show_consumed(
 	}
 }
 
+static void prefetch_lines(const void *at, size_t size)
+{
+	for (size_t line = 0; line < size; line += CACHE_LINE)
+		__builtin_prefetch((const uint8_t *)at + line, 1);
+}
+
+// What classifiers keep of a flow. Its own lines are there.
+static void prefetch_states(const struct classify *c, const struct flow *flow)
+{
+	for (uint16_t mask = flow->watching; mask != 0; mask &= (uint16_t)(mask - 1)) {
+		const void *state = state_of(&c->instances[__builtin_ctz(mask)], flow);
+		if (state != NULL)
+			prefetch_lines(state, 2 * CACHE_LINE);
+	}
+	if (flow->findings != POOL_NONE)
+		prefetch_lines(pool_at(&c->findings.chunks, flow->findings), 2 * CACHE_LINE);
+}
+
+// A packet that will be shown: what it says and what is known. Decode has touched its headers only.
+static void prefetch_shown(const struct classify *c, const struct packet *p)
+{
+	if (p->flow == NULL || (p->flow->watching == 0 && !(p->bits & PACKET_NEW_FLOW)))
+		return;
+	if (p->payload_len > 0)
+		prefetch_lines(p->data + p->l4_offset + p->l4_header_len, 3 * CACHE_LINE);
+	if (p->flow->watching != 0)
+		prefetch_states(c, p->flow);
+}
+
 void classify_batch(struct classify *c, struct packet_batch *batch, uint32_t from, uint32_t to,
 	struct flow_table *, struct event_ring *events)
 {
@@ -394,6 +427,8 @@ void classify_batch(struct classify *c, struct packet_batch *batch, uint32_t fro
 		const struct packet *p = &batch->packets[i];
 		struct flow *flow = p->flow;
 
+		if (i + PACKETS_AHEAD < to)
+			prefetch_shown(c, p + PACKETS_AHEAD);
 		if (p->fate == PACKET_ARP) {
 			show_consumed(c, c->arp, p, events);
 		} else if (p->fate == PACKET_NDP) {
@@ -444,23 +479,37 @@ static void without_verdict(struct classify *c, struct flow *flow)
 	}
 }
 
+static void finish(
+	struct classify *c, struct flow *flow, struct flow_table *flows, struct event_ring *events)
+{
+	struct report report = report_of(c, flow, events);
+	enum end_reason reason = flow->end_reason;
+
+	report.time_ns = flow->ended_ns;
+	report.iface = flow->iface;
+	report.vlan = flow->vlan;
+	last_words(c, flow, &report);
+	if (flow->dpi == DPI_UNSET && reason != END_ACTIVE)
+		without_verdict(c, flow);
+	segment_write(&report, reason, false);
+	if (reason != END_ACTIVE)
+		findings_give(&c->findings, &flow->findings);
+	flow_table_done(flows, flow);
+}
+
 void classify_finish(struct classify *c, struct flow_table *flows, struct event_ring *events)
 {
-	struct flow *flow;
+	struct flow *ended[FLOWS_AHEAD];
+	uint32_t count;
 
-	while ((flow = flow_table_ended(flows)) != NULL) {
-		struct report report = report_of(c, flow, events);
-		enum end_reason reason = flow->end_reason;
-
-		report.time_ns = flow->ended_ns;
-		report.iface = flow->iface;
-		report.vlan = flow->vlan;
-		last_words(c, flow, &report);
-		if (flow->dpi == DPI_UNSET && reason != END_ACTIVE)
-			without_verdict(c, flow);
-		segment_write(&report, reason, false);
-		if (reason != END_ACTIVE)
-			findings_give(&c->findings, &flow->findings);
-		flow_table_done(flows, flow);
-	}
+	do {
+		for (count = 0; count < FLOWS_AHEAD; count++) {
+			ended[count] = flow_table_ended(flows);
+			if (ended[count] == NULL)
+				break;
+			prefetch_states(c, ended[count]);
+		}
+		for (uint32_t i = 0; i < count; i++)
+			finish(c, ended[i], flows, events);
+	} while (count == FLOWS_AHEAD);
 }

@@ -19,9 +19,12 @@ enum {
 	// Beyond flows_max, so that a batch's new flows always fit while its ended ones await their
 	// segment: at most a batch of evicted and a batch of replaced ones.
 	SPARE_FLOWS = 4 * PACKET_BATCH_MAX,
+	WALKED = 16, // between a flow that is due soon and its bucket, when they are got under way
 	EVICT_LOOKS = 8, // candidates compared for one eviction
 	CONVERSATION_PACKETS = 6, // a handshake, a question and its answer are fewer
 };
+
+#define WALK_AHEAD_NS (50 * NS_PER_MS) // three of the wheel's slots
 
 enum timeout_class { TIMEOUT_TCP, TIMEOUT_UDP, TIMEOUT_OTHER, TIMEOUT_CLOSED, TIMEOUT_COUNT };
 
@@ -46,6 +49,9 @@ struct flow_table {
 	uint32_t ended_first, ended_last; // list of flows that ended or were cut
 	uint64_t now_ns; // latest table time seen
 	uint32_t flush_bucket;
+	struct wheel_walk walk; // ahead of what is due
+	uint32_t walked[WALKED]; // the last it met; a ring
+	uint32_t walked_count;
 	uint32_t next_evicted[PACKET_BATCH_MAX]; // the next to go, as far as it is known
 	uint32_t next_evicted_count;
 	uint32_t evicted; // for the batch at hand
@@ -100,7 +106,7 @@ int flow_table_new(
 	memset(t, 0, sizeof(*t));
 	t->settings = *settings;
 	t->counters = counters;
-	t->ended_first = t->ended_last = POOL_NONE;
+	t->ended_first = t->ended_last = t->walk.next = POOL_NONE;
 	t->idle_ns[TIMEOUT_TCP] = settings->idle_tcp_ns;
 	t->idle_ns[TIMEOUT_UDP] = settings->idle_udp_ns;
 	t->idle_ns[TIMEOUT_OTHER] = settings->idle_icmp_ns;
@@ -350,23 +356,24 @@ static void prefetch_buckets(const struct flow_table *t, const uint32_t *list, u
 		__builtin_prefetch(&t->buckets[flow_at(t, list[i])->hash & t->bucket_mask], 1);
 }
 
+// A step ahead of the wheel: a flow that will be due soon, and the bucket of one met before.
+static void step_ahead(struct flow_table *t)
+{
+	uint32_t *place = &t->walked[t->walked_count++ % WALKED];
+
+	if (t->walked_count > WALKED)
+		prefetch_buckets(t, place, 1);
+	*place = flow_wheel_walk(t->wheel, &t->walk);
+	prefetch_flows(t, place, 1);
+}
+
 bool flow_table_expire(struct flow_table *t, uint64_t now_ns, uint32_t max)
 {
-	uint32_t prefetched = 0;
-
 	t->now_ns = MAX(t->now_ns, now_ns);
 	for (uint32_t found = 0; found < max;) {
 		uint32_t idx = flow_wheel_due(t->wheel, now_ns);
 		if (idx == POOL_NONE)
 			return true;
-		if (prefetched == 0) {
-			uint32_t list[PACKET_BATCH_MAX];
-			prefetched = flow_wheel_list(
-				t->wheel, idx, list, MIN(max, (uint32_t)PACKET_BATCH_MAX));
-			prefetch_flows(t, list, prefetched);
-			prefetch_buckets(t, list, prefetched);
-		}
-		prefetched--;
 		struct flow *flow = flow_at(t, idx);
 		found += flow_due(t, flow, now_ns);
 		// It may be idle since long as well: linked again when its segment is out, it must
@@ -612,12 +619,20 @@ static void prefetch_flow(const struct flow *flow)
 void flow_table_prepare(struct flow_table *t, struct packet_batch *batch)
 {
 	bool vlan_in_key = t->settings.vlan_in_key;
+	uint64_t until_ns = batch->now_ns + WALK_AHEAD_NS;
+	// Of the flows that are due one leads to the next, a cache miss each: they are looked for a
+	// step a packet, while other work is done.
+	bool walking = flow_wheel_walk_on(t->wheel, &t->walk, until_ns);
 
 	prefetch_buckets(t, t->next_evicted, t->next_evicted_count);
 	for (uint32_t i = 0; i < batch->count; i++) {
 		struct packet *p = &batch->packets[i];
 		struct flow_key *key = &t->keys[i];
 		p->flow = NULL;
+		if (walking) {
+			step_ahead(t);
+			walking = flow_wheel_walk_on(t->wheel, &t->walk, until_ns);
+		}
 		if (unlikely(p->fate != PACKET_FLOW))
 			continue;
 		t->reverse[i] = (uint8_t)flow_key_of(
@@ -645,6 +660,12 @@ void flow_table_prepare(struct flow_table *t, struct packet_batch *batch)
 		}
 	}
 	foresee_evictions(t);
+}
+
+static void prefetch_cold(const struct flow *flow)
+{
+	for (size_t at = offsetof(struct flow, start_ns); at < sizeof(*flow); at += CACHE_LINE)
+		__builtin_prefetch((const uint8_t *)flow + at, 1);
 }
 
 static inline struct flow *flow_find(const struct flow_table *t, unsigned i)
@@ -826,10 +847,13 @@ uint32_t flow_table_update(struct flow_table *t, struct packet_batch *batch, uin
 
 		if (unlikely(p->fate != PACKET_FLOW))
 			continue;
-		if (likely(flow != NULL && established(t, flow, p, i)))
+		if (likely(flow != NULL && established(t, flow, p, i))) {
 			count(t, flow, p, sending_end(t, flow, i), p->ip_proto == IP_PROTO_TCP);
-		else if (!update_slow(t, batch, from, i))
+			if (flow->watching != 0) // core/classify needs the cold lines next
+				prefetch_cold(flow);
+		} else if (!update_slow(t, batch, from, i)) {
 			return i;
+		}
 	}
 	if (to > from)
 		t->now_ns = MAX(t->now_ns, batch->packets[to - 1].time_ns);

@@ -160,7 +160,31 @@ bool flow_wheel_in_first(const struct flow_wheel *wheel, uint64_t deadline_ns)
 	return MIN(deadline_ns >> SLOT_SHIFT, wheel->tick + SLOTS - 1) <= wheel->empty_to;
 }
 
-uint32_t flow_wheel_list(const struct flow_wheel *wheel, uint32_t idx, uint32_t *ret, uint32_t max)
+bool flow_wheel_walk_on(const struct flow_wheel *wheel, struct wheel_walk *walk, uint64_t until_ns)
+{
+	if (walk->next != POOL_NONE)
+		return true;
+	uint64_t end = MIN(until_ns >> SLOT_SHIFT, wheel->tick + SLOTS);
+	uint64_t from = MAX(walk->tick, wheel->tick);
+	uint64_t tick = used_from(wheel, from, end);
+	if (tick >= end) {
+		walk->tick = MAX(from, end);
+		return false;
+	}
+	walk->tick = tick + 1;
+	walk->next = wheel->first[tick & (SLOTS - 1)];
+	return true;
+}
+
+uint32_t flow_wheel_walk(const struct flow_wheel *wheel, struct wheel_walk *walk)
+{
+	uint32_t idx = walk->next, next = wheel->links[idx].next;
+
+	walk->next = next & END_OF_SLOT ? POOL_NONE : next;
+	return idx;
+}
+
+static uint32_t list_slot(const struct flow_wheel *wheel, uint32_t idx, uint32_t *ret, uint32_t max)
 {
 	uint32_t count = 0;
 
@@ -175,7 +199,7 @@ uint32_t flow_wheel_list_first(const struct flow_wheel *wheel, uint32_t *ret, ui
 	uint32_t count = 0;
 
 	for (; count < max && (tick = used_from(wheel, tick, end)) < end; tick++)
-		count += flow_wheel_list(
+		count += list_slot(
 			wheel, wheel->first[tick & (SLOTS - 1)], ret + count, max - count);
 	return count;
 }

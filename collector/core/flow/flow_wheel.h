@@ -34,11 +34,21 @@ uint32_t flow_wheel_first(struct flow_wheel *wheel);
 // Whether an entry linked at `deadline_ns` would be in the slot of flow_wheel_first(), just asked.
 bool flow_wheel_in_first(const struct flow_wheel *wheel, uint64_t deadline_ns);
 
-// Lists the entries from this one on in its slot, at most `max`; returns how many. From one just
-// unlinked on, too.
-uint32_t flow_wheel_list(const struct flow_wheel *wheel, uint32_t idx, uint32_t *ret, uint32_t max);
+// Somebody who looks at entries before they are due. Links may change under it: then it misses some
+// or meets some twice.
+struct wheel_walk {
+	uint64_t tick;
+	uint32_t next; // POOL_NONE, at first too
+};
 
-// The same of those that will be first, one after the other, whatever their slots.
+// Whether walk->next is an entry that will be due by until_ns: the next of its slot, else of a slot
+// behind it.
+bool flow_wheel_walk_on(const struct flow_wheel *wheel, struct wheel_walk *walk, uint64_t until_ns);
+
+// Returns walk->next, which is one, and steps on in its slot.
+uint32_t flow_wheel_walk(const struct flow_wheel *wheel, struct wheel_walk *walk);
+
+// Lists the entries that will be first, one after the other, at most `max`; returns how many.
 uint32_t flow_wheel_list_first(const struct flow_wheel *wheel, uint32_t *ret, uint32_t max);
 
 // Every entry with a deadline before this time has been returned.
