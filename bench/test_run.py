@@ -20,7 +20,7 @@ def load(name):
 
 
 run, check = load("run"), load("check")
-captures = run.captures
+captures, programs, plot, figures = run.captures, run.programs, run.plot, sys.modules["figures"]
 
 
 def capture(path, lengths):
@@ -32,18 +32,18 @@ def capture(path, lengths):
 
 class Run(unittest.TestCase):
     def test_ratio(self):
-        self.assertEqual(run.ratio([400, 420, 410], [100, 102, 101]), "4.06")
-        self.assertEqual(run.ratio([100, 102, 101], [400, 420, 410]), "0.25")
-        self.assertEqual(run.ratio([400], [100]), "- (one round)")
+        self.assertEqual(figures.ratio([400, 420, 410], [100, 102, 101]), "4.06")
+        self.assertEqual(figures.ratio([100, 102, 101], [400, 420, 410]), "0.25")
+        self.assertEqual(figures.ratio([400], [100]), "- (one round)")
         # Either side's spread hides the difference.
-        self.assertEqual(run.ratio([110, 111, 112], [100, 140, 101]), "- (spread)")
-        self.assertEqual(run.ratio([100, 140, 101], [110, 111, 112]), "- (spread)")
+        self.assertEqual(figures.ratio([110, 111, 112], [100, 140, 101]), "- (spread)")
+        self.assertEqual(figures.ratio([100, 140, 101], [110, 111, 112]), "- (spread)")
 
     def test_stage_cost(self):
         # Of pairs of one round: that all rounds are slower together does not matter.
-        self.assertEqual(run.stage_cost([100, 200, 300], [150, 250, 351]), "50")
-        self.assertEqual(run.stage_cost([100], [150]), "50?")
-        self.assertEqual(run.stage_cost([100, 100, 100], [101, 99, 105]), "within 6")
+        self.assertEqual(figures.stage_cost([100, 200, 300], [150, 250, 351]), "50")
+        self.assertEqual(figures.stage_cost([100], [150]), "50?")
+        self.assertEqual(figures.stage_cost([100, 100, 100], [101, 99, 105]), "within 6")
 
     def test_captures(self):
         with tempfile.TemporaryDirectory() as folder:
@@ -54,6 +54,44 @@ class Run(unittest.TestCase):
             self.assertEqual(captures.packets_of(captures.head_of(whole, head, 1000)), 100)
             self.assertEqual(head.read_bytes(), whole.read_bytes())
             self.assertEqual(captures.packets_of(captures.head_of(whole, head, 0)), 0)
+
+    def test_rows(self):
+        runs = {"B": {"weir": [programs.Run(500, 1, 1, 1, 0)] * 2, "read": [programs.Run(100, None, 1, None, None)]},
+                "C": {"weir": [programs.Run(700, 1, 1, 1, 0)] * 2}}
+        found = run.Found({"B": 10, "C": 7}, runs)
+        self.assertEqual(found.names(), ["weir"])
+        self.assertEqual(found.names(levels=True), ["read"])
+        self.assertEqual(found.table(lambda c, n, r: figures.cell(found.ns(c, n))),
+                         "|  | B | C |\n| --- | --: | --: |\n| weir | 50 (50-50) | 100 (100-100) |\n")
+
+    def test_said(self):
+        """What each program says of its records and its loss."""
+        weir = ("packets: 165895 (61.7 MB) in 0.32 s: 165679 in flows, 213 consumed, 3 dropped\n"
+                "records: flow 12493 client 145 usage 2015 health 1\n  withheld of flow: 0 rows, 59041 values\n")
+        self.assertEqual(programs.weir_said(weir, None), (12493 + 145 + 2015 + 1, 3))
+        softflowd = ("Ignored packets: 208 (208 non-IP, 0 too short)\n"
+                     "Flows exported: 11620 (19087 records) in 630 packets (0 failures)\n")
+        self.assertEqual(programs.softflowd_said(softflowd, None), (19087, 208))
+        record = bytes([0x10, 0, 0, 2]) + bytes(4)
+        self.assertEqual(programs.argus_records(record + bytes([0x80, 0, 0, 1]) + record), 2)
+        with tempfile.TemporaryDirectory() as folder:
+            pathlib.Path(folder, "rows.csv").write_text("SRC_IP,PACKETS,BYTES\n10.0.0.1,7,70\n10.0.0.2,5,50\n")
+            self.assertEqual(programs.pmacctd_said("", pathlib.Path(folder)), (2, -12))
+
+    def test_picture(self):
+        self.assertEqual([plot.tick_step(most) for most in (1, 8, 9, 400, 14000)], [0.2, 1, 2, 100, 2000])
+        picture = plot.svg({"B: <all>": {"weir": [10, 12, 11], "other": [40]}}, "ns")
+        self.assertIn(">B: &lt;all&gt;<", picture)
+        self.assertIn(">11<", picture)
+
+    def test_readme(self):
+        with tempfile.TemporaryDirectory() as folder:
+            before, run.README = run.README, pathlib.Path(folder, "README.md")
+            run.README.write_text(f"above\n{run.BEGIN}\nold\n{run.END}\nbelow\n")
+            run.write_readme("new \\1\n")
+            self.assertEqual(run.README.read_text(), f"above\n{run.BEGIN}\n\nnew \\1\n\n{run.END}\nbelow\n")
+            run.README = before
+            self.assertEqual(run.README.read_text().count(run.BEGIN), 1)
 
     def test_growth(self):
         def grown(now, was):

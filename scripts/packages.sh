@@ -6,6 +6,9 @@ packages_test="libdpdk-dev clang clang-format libclang-rt-14-dev tcpdump tshark 
 nginx-light avahi-daemon isc-dhcp-client udhcpc dhcpcd-base busybox curl openssl util-linux python3-protobuf protobuf-compiler kcat
 zstd default-jre-headless maven valgrind"
 
+# What bench/run measures Weir beside.
+packages_bench="libndpi-bin pmacct softflowd argus-server nfdump tcpdump valgrind"
+
 # install_packages PACKAGE...: apt-get, only for what is not there yet.
 install_packages() {
 	missing=""

@@ -125,7 +125,7 @@ void make_elephants(struct output *out, uint32_t packets, char *const *paths, in
 			memcpy(frame + HEADS, record, sizeof(record));
 		send(out, e, 1, frame, MSS, at_us);
 		at_us += 12;
-		if (++e->segments % 2 == 0) {
+		if (++e->segments % 2 == 0 && out->packets < packets) {
 			uint8_t ack[60] = {0};
 			send(out, e, 0, ack, 0, at_us++);
 		}
