@@ -141,7 +141,7 @@ struct findings_view {
 	uint16_t len[FINDING_COUNT];
 	uint8_t source[FINDING_COUNT];
 	uint64_t number[FINDING_COUNT]; // of numeric ones
-	struct dns_finding dns[DNS_ENTRIES_MAX];
 	uint32_t dns_count;
+	struct dns_finding dns[DNS_ENTRIES_MAX];
 };
 void findings_read(struct findings_view *view, const uint8_t *run, size_t size);

@@ -104,7 +104,7 @@ static void identify(struct ledger *ledger, const struct segment_event *s, struc
 // What is known of the address, and whether it is local by that.
 static void judge(struct ledger *ledger, const struct segment_event *s, struct end *end)
 {
-	if (end->host && (end->local || ledger->neighbours)) {
+	if (end->prepared) {
 		end->binding = binding_of(ledger, end);
 		if (end->binding != NULL)
 			end->local |=
@@ -241,7 +241,8 @@ void ledger_judge_ends(struct ledger *ledger, struct prepared *prepared)
 	const struct segment_event *s = (const struct segment_event *)prepared->event;
 	struct end *ends = prepared->ends;
 
-	if (unlikely(prepared->local_count != ledger->local.count))
+	if (unlikely(prepared->local_count != ledger->local.count ||
+		    prepared->neighbours != ledger->neighbours))
 		ledger_place_ends(ledger, prepared);
 	judge(ledger, s, &ends[0]);
 	judge(ledger, s, &ends[1]);

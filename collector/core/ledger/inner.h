@@ -50,6 +50,7 @@ struct end {
 	bool excluded;
 	bool sent; // has ever sent
 	bool refused; // a client, but one that found no room
+	bool prepared; // what follows is filled in: the end is local, or may be found to be
 	struct identity address, mac_id; // mac_id: where `mac` is known
 	uint32_t address_bucket, mac_bucket;
 	// What was there when the turn was prepared: to be asked again, but no longer far away.
@@ -67,7 +68,8 @@ struct end {
 struct prepared {
 	struct reorder_item item;
 	const struct event *event;
-	uint32_t local_count; // local networks that the ends were judged by
+	uint32_t local_count; // local networks, and whether there were neighbours, when the ends
+	bool neighbours; // were placed
 	struct end ends[2]; // of segments
 };
 

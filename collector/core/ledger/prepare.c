@@ -25,7 +25,8 @@ static void place_end(
 	end->local = local_holds(&l->local, end->ip, end->ip6, known_ns);
 	if (end->local && !end->ip6 && local_is_broadcast(&l->local, end->ip))
 		end->host = false;
-	if (!end->host)
+	end->prepared = end->host && (end->local || l->neighbours);
+	if (!end->prepared)
 		return;
 	end->address = address_of(s->event.vlan, end->ip, end->ip6);
 	end->address_bucket = binding_bucket(&l->bindings, &end->address);
@@ -34,8 +35,7 @@ static void place_end(
 		return;
 	end->mac_id = identity_of_mac(s->event.vlan, end->mac);
 	end->mac_bucket = client_bucket(&l->clients, &end->mac_id);
-	if (end->local)
-		__builtin_prefetch(&l->clients.buckets[end->mac_bucket]);
+	__builtin_prefetch(&l->clients.buckets[end->mac_bucket]);
 }
 
 void ledger_place_ends(const struct ledger *l, struct prepared *p)
@@ -45,6 +45,7 @@ void ledger_place_ends(const struct ledger *l, struct prepared *p)
 	for (unsigned e = 0; e < 2; e++)
 		place_end(l, s, e, &p->ends[e]);
 	p->local_count = l->local.count;
+	p->neighbours = l->neighbours;
 }
 
 static void fetch_lines(const void *at, size_t size)
@@ -73,12 +74,12 @@ static void fetch_entries(const struct ledger *l, const struct end *end)
 {
 	uint32_t idx;
 
-	if (!end->host || (!end->local && !l->neighbours))
+	if (!end->prepared)
 		return;
 	idx = l->bindings.buckets[end->address_bucket];
 	if (idx != POOL_NONE)
 		fetch_lines(pool_at(&l->bindings.pool, idx), 2 * CACHE_LINE);
-	if (end->mac == NULL || !end->local)
+	if (end->mac == NULL)
 		return;
 	idx = l->clients.buckets[end->mac_bucket];
 	if (idx != POOL_NONE)
@@ -88,7 +89,7 @@ static void fetch_entries(const struct ledger *l, const struct end *end)
 // Returns the bucket of the client's usage, or POOL_NONE.
 static uint32_t find_end(const struct ledger *l, const struct segment_event *s, struct end *end)
 {
-	if (!end->host || !end->local)
+	if (!end->prepared)
 		return POOL_NONE;
 	end->known_binding = binding_find_in(&l->bindings, end->address_bucket, &end->address);
 	if (end->mac == NULL)

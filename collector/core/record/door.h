@@ -15,8 +15,19 @@ enum {
 	ROW_SIZE_SPARE = 32 << 10,
 };
 
+// The common fields of a record type, all of them kept: what stands before a row's sequence, and
+// what stands after it as long as the rows expire at one time.
+struct common {
+	uint8_t before[32], after[224];
+	uint8_t before_len, after_len; // 0: to be written field by field
+	uint64_t expires_at;
+};
+
 struct record {
 	uint8_t action[2][RECORD_TYPE_COUNT][SCHEMA_FIELDS_MAX]; // enum policy_action; [1]: local
+	bool writes[RECORD_TYPE_COUNT];
+	const struct excluded *excluded; // the policy's
+	struct common common[RECORD_TYPE_COUNT];
 	const struct policy *policy;
 	const struct taxonomy *taxonomy;
 	struct record_identity identity; // with strings of its own
@@ -25,6 +36,9 @@ struct record {
 	bool json, wait;
 	struct batch_pool *batches;
 	struct domain_cache *domains;
+	uint8_t protocol_len[TAXONOMY_PROTOCOLS_MAX], category_len[TAXONOMY_CATEGORIES_MAX];
+	char client_key_head[BATCH_KEY_MAX]; // of a client row's key: "tenant/"
+	size_t client_key_head_len;
 	char dns_type[DNS_TYPE_NAME_SIZE];
 	bool server_local; // of the flow at hand
 	int64_t clock_step_ns; // from table time to the wall clock
@@ -81,20 +95,28 @@ static inline struct span dns_type(struct record *d, uint16_t type)
 	return text(dns_type_name(type, d->dns_type));
 }
 
-// What is not simply kept: counts it as withheld, and writes what the rule leaves of it.
+static inline void count_withheld(
+	struct record *d, enum record_type type, unsigned field, bool local)
+{
+	d->withheld[type][field][local]++;
+}
+
+// What is neither kept nor dropped: counts it as withheld, and writes what the rule leaves of it.
 uint8_t *put_changed_number(struct record *d, uint8_t *at, enum record_type type, unsigned field,
 	enum wire wire, uint64_t value);
 uint8_t *put_changed_text(
 	struct record *d, uint8_t *at, enum record_type type, unsigned field, struct span value);
 uint8_t *put_changed_bytes(struct record *d, uint8_t *at, enum record_type type, unsigned field,
 	bool local, struct span value);
-void count_withheld(struct record *d, enum record_type type, unsigned field, bool local);
 
 // PUT_type(record, id, index of the field, known, value): writes one field at `at`.
 #define PUT_NUMBER(R, id, index, wire, put, known, value) \
 	if (known) { \
-		if (likely(d->action[0][RECORD_##R][index] == POLICY_KEEP)) \
+		unsigned action = d->action[0][RECORD_##R][index]; \
+		if (likely(action == POLICY_KEEP)) \
 			at = put(put_tag(at, id, wire), (uint64_t)(value)); \
+		else if (action == POLICY_DROP) \
+			count_withheld(d, RECORD_##R, index, false); \
 		else \
 			at = put_changed_number( \
 				d, at, RECORD_##R, index, wire, (uint64_t)(value)); \
@@ -138,8 +160,11 @@ void count_withheld(struct record *d, enum record_type type, unsigned field, boo
 #define PUT_STRINGS PUT_STRING
 #define PUT_BYTES(R, id, index, known, value) \
 	if (known) { \
-		if (likely(d->action[0][RECORD_##R][index] == POLICY_KEEP)) \
+		unsigned action = d->action[0][RECORD_##R][index]; \
+		if (likely(action == POLICY_KEEP)) \
 			at = put_bytes(at, id, value); \
+		else if (action == POLICY_DROP) \
+			count_withheld(d, RECORD_##R, index, false); \
 		else \
 			at = put_changed_bytes(d, at, RECORD_##R, index, false, value); \
 	}
@@ -149,8 +174,11 @@ void count_withheld(struct record *d, enum record_type type, unsigned field, boo
 #define PUT_ADDRESS_END(R, id, index, known, value) \
 	if (known) { \
 		struct end_value end = value; \
-		if (d->action[end.local][RECORD_##R][index] == POLICY_KEEP) \
+		unsigned action = d->action[end.local][RECORD_##R][index]; \
+		if (action == POLICY_KEEP) \
 			at = put_bytes(at, id, end.ip); \
+		else if (action == POLICY_DROP) \
+			count_withheld(d, RECORD_##R, index, end.local); \
 		else \
 			at = put_changed_bytes(d, at, RECORD_##R, index, end.local, end.ip); \
 	}
@@ -172,11 +200,20 @@ void count_withheld(struct record *d, enum record_type type, unsigned field, boo
 	R, parent, id, name, type, unit, class, basic, standard, full, elsewhere, note, ...) \
 	PUT_##type(R, id, R##_##parent##__##name, __VA_ARGS__)
 #define PUT_NONE(...)
+// The fields after the common ones, which put_common() writes.
+#define PUT_OWN(R, id, name, type, unit, class, basic, standard, full, elsewhere, note, ...) \
+	if ((id) > COMMON_FIELDS_LAST) { \
+		PUT_##type(R, id, R##_##name, __VA_ARGS__) \
+	}
+enum { COMMON_FIELDS_LAST = 8 };
+
+uint8_t *put_common(struct record *d, uint8_t *at, enum record_type type, uint64_t sequence,
+	uint64_t expires_at);
 
 #define HAS_PROTOCOL(n) ((n) < TAXONOMY_PROTOCOLS_MAX && d->taxonomy->protocol[n] != NULL)
-#define PROTOCOL(n) text(d->taxonomy->protocol[n])
+#define PROTOCOL(n) octets((const uint8_t *)d->taxonomy->protocol[n], d->protocol_len[n])
 #define HAS_CATEGORY(n) ((n) < TAXONOMY_CATEGORIES_MAX && d->taxonomy->category[n] != NULL)
-#define CATEGORY(n) text(d->taxonomy->category[n])
+#define CATEGORY(n) octets((const uint8_t *)d->taxonomy->category[n], d->category_len[n])
 
 // health.c: the fields of a health row.
 uint8_t *encode_health(struct record *d, uint8_t *at, const struct health_row *row,

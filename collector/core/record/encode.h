@@ -101,10 +101,33 @@ size_t escape(uint8_t *out, const uint8_t *at, size_t len);
 // The length of the valid UTF-8 sequence at the beginning, or 0.
 unsigned utf8_len(const uint8_t *at, size_t len);
 
+// Most strings of a row are shorter than the call of memcpy().
+static inline void copy_octets(uint8_t *to, const uint8_t *from, size_t len)
+{
+	if (len > 16) {
+		memcpy(to, from, len);
+	} else if (len >= 8) {
+		uint64_t first, last;
+		memcpy(&first, from, 8);
+		memcpy(&last, from + len - 8, 8);
+		memcpy(to, &first, 8);
+		memcpy(to + len - 8, &last, 8);
+	} else if (len >= 4) {
+		uint32_t first, last;
+		memcpy(&first, from, 4);
+		memcpy(&last, from + len - 4, 4);
+		memcpy(to, &first, 4);
+		memcpy(to + len - 4, &last, 4);
+	} else {
+		for (size_t i = 0; i < len; i++)
+			to[i] = from[i];
+	}
+}
+
 static inline uint8_t *put_bytes(uint8_t *at, uint32_t id, struct span value)
 {
 	at = put_varint(put_tag(at, id, WIRE_BYTES), value.len);
-	memcpy(at, value.at, value.len);
+	copy_octets(at, value.at, value.len);
 	return at + value.len;
 }
 

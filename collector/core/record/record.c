@@ -22,11 +22,34 @@ const char *lost_cause_name(enum lost_cause cause)
 
 static void compile_actions(struct record *d)
 {
-	for (enum record_type type = RECORD_FLOW; type < RECORD_TYPE_COUNT; type++)
+	for (enum record_type type = RECORD_FLOW; type < RECORD_TYPE_COUNT; type++) {
+		d->writes[type] = policy_writes(d->policy, type);
 		for (unsigned i = 0; i < record_schema(type)->count; i++)
 			for (unsigned local = 0; local < 2; local++)
 				d->action[local][type][i] =
 					policy_rule(d->policy, type, i, local).action;
+	}
+	d->excluded = policy_excluded(d->policy);
+}
+
+static uint8_t name_len(const char *name)
+{
+	return name == NULL ? 0 : (uint8_t)MIN(strlen(name), (size_t)UINT8_MAX);
+}
+
+// What stands in many rows, measured once.
+static void measure_names(struct record *d)
+{
+	bool named = d->action[0][RECORD_CLIENT][CLIENT_tenant] == POLICY_KEEP &&
+		d->identity.tenant != NULL;
+	int len = snprintf(d->client_key_head, sizeof(d->client_key_head) - 32, "%s/",
+		named ? d->identity.tenant : "");
+
+	d->client_key_head_len = MIN((size_t)len, sizeof(d->client_key_head) - 33);
+	for (unsigned i = 0; i < TAXONOMY_PROTOCOLS_MAX; i++)
+		d->protocol_len[i] = name_len(d->taxonomy->protocol[i]);
+	for (unsigned i = 0; i < TAXONOMY_CATEGORIES_MAX; i++)
+		d->category_len[i] = name_len(d->taxonomy->category[i]);
 }
 
 int record_new(struct record **ret, const struct policy *policy, const struct taxonomy *taxonomy,
@@ -57,6 +80,7 @@ int record_new(struct record **ret, const struct policy *policy, const struct ta
 	if (err)
 		goto fail;
 	compile_actions(d);
+	measure_names(d);
 	*ret = d;
 	return 0;
 fail:
@@ -74,12 +98,6 @@ void record_free(struct record *record)
 	free(record->row);
 	free(record->text);
 	free(record);
-}
-
-void count_withheld(struct record *d, enum record_type type, unsigned field, bool local)
-{
-	d->stats.withheld_values[type]++;
-	d->withheld[type][field][local]++;
 }
 
 static unsigned field_id(enum record_type type, unsigned field)
@@ -114,8 +132,12 @@ static uint8_t *put_pseudonym_text(
 // Only the first `bits` of an address or MAC.
 static void truncate_bits(uint8_t *bytes, size_t len, unsigned bits)
 {
-	for (size_t i = bits / 8; i < len; i++)
-		bytes[i] = (uint8_t)(i == bits / 8 ? bytes[i] & (0xff00 >> bits % 8) : 0);
+	size_t whole = bits / 8;
+
+	if (whole >= len)
+		return;
+	bytes[whole] = (uint8_t)(bytes[whole] & (0xff00 >> bits % 8));
+	memset(bytes + whole + 1, 0, len - whole - 1);
 }
 
 // Whether an address that a name spells out is one of a local end, by the address alone.
@@ -193,6 +215,66 @@ uint8_t *put_changed_bytes(struct record *d, uint8_t *at, enum record_type type,
 	memcpy(changed, value.at, value.len);
 	truncate_bits(changed, value.len, value.len == 16 ? rule.bits6 : rule.bits4);
 	return put_bytes(at, id, octets(changed, value.len));
+}
+
+// The common fields stand first in every record, in one order.
+#define X(R, name, message) \
+	static_assert((int)R##_collector_id == 0 && (int)R##_sequence == 2 && \
+		(int)R##_expires_at == COMMON_FIELDS_LAST - 1);
+RECORDS(X)
+#undef X
+
+#define KEPT_BYTES put_bytes
+#define KEPT_STRING put_string
+#define KEPT_ID64(at, id, value) put_fixed64(put_tag(at, id, WIRE_FIXED64), value)
+#define KEPT_TIME_S KEPT_ID64
+#define KEPT_CODE64(at, id, value) put_varint(put_tag(at, id, WIRE_VARINT), value)
+#define KEPT_CODE32 KEPT_CODE64
+#define KEPT(R, id, name, type, unit, class, basic, standard, full, elsewhere, note, known, value) \
+	if (known) { \
+		if ((int)R##_##name == (int)R##_sequence) \
+			before_end = at; \
+		at = KEPT_##type(at, id, value); \
+		if ((int)R##_##name == (int)R##_sequence) \
+			after = at; \
+	}
+
+// Writes down the common fields as they will be until `expires_at` changes, if all of them are kept
+// and not too long.
+static void make_common(struct record *d, enum record_type type, uint64_t expires_at)
+{
+	struct common *common = &d->common[type];
+	uint8_t *at = d->row, *before_end = at, *after = at;
+	const uint64_t sequence = 0; // each row's own
+
+	for (unsigned i = 0; i < COMMON_FIELDS_LAST; i++)
+		if (d->action[0][type][i] != POLICY_KEEP)
+			return;
+	COMMON_FIELDS(KEPT, FLOW)
+	size_t before_len = (size_t)(before_end - d->row), after_len = (size_t)(at - after);
+	if (before_len > sizeof(common->before) || after_len > sizeof(common->after))
+		return;
+	memcpy(common->before, d->row, before_len);
+	memcpy(common->after, after, after_len);
+	common->before_len = (uint8_t)before_len;
+	common->after_len = (uint8_t)after_len;
+	common->expires_at = expires_at;
+}
+
+uint8_t *put_common(struct record *d, uint8_t *at, enum record_type type, uint64_t sequence,
+	uint64_t expires_at)
+{
+	struct common *common = &d->common[type];
+
+	if (unlikely(common->expires_at != expires_at || common->after_len == 0)) {
+		make_common(d, type, expires_at);
+		if (common->after_len == 0)
+			return NULL;
+	}
+	memcpy(at, common->before, sizeof(common->before)); // what is too much is written over
+	at = KEPT_CODE64(at + common->before_len, 3, sequence);
+	memcpy(at, common->after, common->after_len);
+	return at + common->after_len;
 }
 
 // What a row's place in the batch needs beside its bytes.
@@ -299,11 +381,18 @@ static bool leaving_key(struct record *d, enum record_type type, unsigned field,
 	return true;
 }
 
+// Four bits a step, eight octets of text at a time.
 static struct span key_hex(const uint8_t key[16], uint8_t hex[32])
 {
-	for (unsigned i = 0; i < 16; i++) {
-		hex[2 * i] = (uint8_t) "0123456789abcdef"[key[i] >> 4];
-		hex[2 * i + 1] = (uint8_t) "0123456789abcdef"[key[i] & 15];
+	for (unsigned i = 0; i < 16; i += 4) {
+		uint64_t word = (uint64_t)key[i] | (uint64_t)key[i + 1] << 16 |
+			(uint64_t)key[i + 2] << 32 | (uint64_t)key[i + 3] << 48;
+		uint64_t digits = (word >> 4 & UINT64_C(0x000f000f000f000f)) |
+			(word & UINT64_C(0x000f000f000f000f)) << 8;
+		uint64_t letters = ((digits + UINT64_C(0x0606060606060606)) >> 4) &
+			UINT64_C(0x0101010101010101);
+		put_fixed64(hex + 2 * i,
+			digits + UINT64_C(0x3030303030303030) + letters * ('a' - '0' - 10));
 	}
 	return octets(hex, 32);
 }
@@ -312,12 +401,11 @@ static struct span key_hex(const uint8_t key[16], uint8_t hex[32])
 // makes of the field that they come from.
 static uint64_t leaving_time(struct record *d, enum record_type type, unsigned field, uint64_t ns)
 {
-	struct policy_rule rule = policy_rule(d->policy, type, field, false);
-
 	if (d->identity.offline)
 		return d->identity.run_start_ns;
-	if (rule.action == POLICY_KEEP)
+	if (likely(d->action[0][type][field] == POLICY_KEEP))
 		return ns;
+	struct policy_rule rule = policy_rule(d->policy, type, field, false);
 	uint64_t bucket = rule.action == POLICY_BUCKET ? rule.bucket : 3600 * NS_PER_S;
 	return ns - ns % bucket;
 }
@@ -333,11 +421,15 @@ static void withhold_row(struct record *d, enum record_type type, bool excluded)
 	d->excluded_rows[type] += excluded;
 }
 
+static bool excludes_anybody(const struct record *d)
+{
+	return (d->excluded->mac_count | d->excluded->subnet_count) != 0;
+}
+
 static bool end_is_excluded(const struct record *d, const struct row_end *end, bool ip6)
 {
-	const struct excluded *set = policy_excluded(d->policy);
-
-	return end->ip != NULL && excluded_matches(set, end->local ? end->mac : NULL, end->ip, ip6);
+	return end->ip != NULL &&
+		excluded_matches(d->excluded, end->local ? end->mac : NULL, end->ip, ip6);
 }
 
 #define HAS_PORTS ((row->client.port | row->server.port) != 0)
@@ -378,21 +470,26 @@ static uint8_t *encode_flow(struct record *d, uint8_t *at, const struct flow_row
 	const struct findings_view *f = row->findings != NULL ? row->findings : &no_findings;
 	unsigned c = row->client_end & 1;
 
-	FLOW_FIELDS(PUT, PUT_NONE)
+	uint8_t *common = put_common(d, at, RECORD_FLOW, sequence, expires_at);
+	if (likely(common != NULL)) {
+		at = common;
+	} else {
+		COMMON_FIELDS(PUT, FLOW)
+	}
+	FLOW_FIELDS(PUT_OWN, PUT_NONE)
 	return at;
 }
 
 void record_flow(struct record *record, const struct flow_row *row)
 {
 	const struct segment_event *s = row->segment;
-	const struct excluded *excluded = policy_excluded(record->policy);
 	uint8_t hex[32];
 
-	if (!policy_writes(record->policy, RECORD_FLOW)) {
+	if (!record->writes[RECORD_FLOW]) {
 		withhold_row(record, RECORD_FLOW, false);
 		return;
 	}
-	if ((excluded->mac_count | excluded->subnet_count) != 0 &&
+	if (excludes_anybody(record) &&
 		(end_is_excluded(record, &row->client, s->ip_version == 6) ||
 			end_is_excluded(record, &row->server, s->ip_version == 6))) {
 		withhold_row(record, RECORD_FLOW, true);
@@ -441,14 +538,21 @@ static uint8_t *put_client_names(struct record *d, uint8_t *at, const struct cli
 static uint8_t *encode_client(struct record *d, uint8_t *at, const struct client_row *row,
 	uint64_t sequence, uint64_t expires_at)
 {
-	CLIENT_FIELDS(PUT, PUT_NONE)
+	uint8_t *common = put_common(d, at, RECORD_CLIENT, sequence, expires_at);
+
+	if (likely(common != NULL)) {
+		at = common;
+	} else {
+		COMMON_FIELDS(PUT, CLIENT)
+	}
+	CLIENT_FIELDS(PUT_OWN, PUT_NONE)
 	return at;
 }
 
 static bool client_is_excluded(const struct record *d, const struct client_row *row)
 {
 	static const uint8_t nowhere[16];
-	const struct excluded *set = policy_excluded(d->policy);
+	const struct excluded *set = d->excluded;
 
 	// By its MAC alone: an address of no subnet but 0.0.0.0/0, which is everybody's.
 	if (excluded_matches(set, row->mac, nowhere, false))
@@ -464,13 +568,9 @@ static bool client_is_excluded(const struct record *d, const struct client_row *
 static struct span client_row_key(
 	const struct record *d, const uint8_t key[16], uint8_t out[BATCH_KEY_MAX])
 {
-	bool named = d->action[0][RECORD_CLIENT][CLIENT_tenant] == POLICY_KEEP &&
-		d->identity.tenant != NULL;
-	int len = snprintf((char *)out, BATCH_KEY_MAX - 32, "%s/", named ? d->identity.tenant : "");
-	size_t at = MIN((size_t)len, (size_t)BATCH_KEY_MAX - 33);
-
-	key_hex(key, out + at);
-	return octets(out, at + 32);
+	memcpy(out, d->client_key_head, d->client_key_head_len);
+	key_hex(key, out + d->client_key_head_len);
+	return octets(out, d->client_key_head_len + 32);
 }
 
 void record_client(struct record *record, const struct client_row *row)
@@ -478,11 +578,11 @@ void record_client(struct record *record, const struct client_row *row)
 	struct row_place place = {0};
 	uint8_t key[BATCH_KEY_MAX];
 
-	if (!policy_writes(record->policy, RECORD_CLIENT)) {
+	if (!record->writes[RECORD_CLIENT]) {
 		withhold_row(record, RECORD_CLIENT, false);
 		return;
 	}
-	if (client_is_excluded(record, row)) {
+	if (excludes_anybody(record) && client_is_excluded(record, row)) {
 		withhold_row(record, RECORD_CLIENT, true);
 		return;
 	}
@@ -504,7 +604,14 @@ void record_client(struct record *record, const struct client_row *row)
 static uint8_t *encode_usage(struct record *d, uint8_t *at, const struct usage_row *row,
 	uint64_t sequence, uint64_t expires_at)
 {
-	USAGE_FIELDS(PUT, PUT_NONE)
+	uint8_t *common = put_common(d, at, RECORD_USAGE, sequence, expires_at);
+
+	if (likely(common != NULL)) {
+		at = common;
+	} else {
+		COMMON_FIELDS(PUT, USAGE)
+	}
+	USAGE_FIELDS(PUT_OWN, PUT_NONE)
 	return at;
 }
 
@@ -517,7 +624,7 @@ void record_usage(struct record *record, const struct usage_row *row)
 	struct row_place place = {0};
 	uint8_t hex[32];
 
-	if (!policy_writes(record->policy, RECORD_USAGE)) {
+	if (!record->writes[RECORD_USAGE]) {
 		withhold_row(record, RECORD_USAGE, false);
 		return;
 	}
@@ -534,7 +641,7 @@ void record_health(struct record *record, const struct health_row *row)
 	struct row_place place = {0};
 	uint8_t hex[32];
 
-	if (!policy_writes(record->policy, RECORD_HEALTH)) {
+	if (!record->writes[RECORD_HEALTH]) {
 		withhold_row(record, RECORD_HEALTH, false);
 		return;
 	}
@@ -573,4 +680,8 @@ void record_seal(struct record *record, uint64_t now_ns, uint64_t age_ns, bool a
 void record_stats(const struct record *record, struct record_stats *ret)
 {
 	*ret = record->stats;
+	for (enum record_type type = RECORD_FLOW; type < RECORD_TYPE_COUNT; type++)
+		for (unsigned i = 0; i < SCHEMA_FIELDS_MAX; i++)
+			ret->withheld_values[type] +=
+				record->withheld[type][i][0] + record->withheld[type][i][1];
 }
