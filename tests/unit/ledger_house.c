@@ -165,11 +165,17 @@ struct segment_event *house_flow(struct house *house, uint64_t start_ns, uint64_
 	return s;
 }
 
+void house_step(struct house *house)
+{
+	for (unsigned i = 0; i < 5; i++) // it may let events gather for some turns
+		ledger_step(house->ledger);
+}
+
 void house_turn(struct house *house, uint64_t clock_ns)
 {
 	for (uint32_t i = 0; i < house->ring_count; i++)
 		event_ring_publish(&house->rings[i], clock_ns);
-	ledger_step(house->ledger);
+	house_step(house);
 }
 
 void house_finish(struct house *house)

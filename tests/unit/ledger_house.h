@@ -52,6 +52,7 @@ struct segment_event *house_flow(struct house *house, uint64_t start_ns, uint64_
 
 // Publishes with that clock and lets the ledger turn; or to the end.
 void house_turn(struct house *house, uint64_t clock_ns);
+void house_step(struct house *house); // without publishing
 void house_finish(struct house *house);
 
 // The last row of the client with this MAC, or NULL; and its key's like.

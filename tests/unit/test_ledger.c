@@ -743,13 +743,13 @@ static void test_late(void **)
 	setup(&h, 2);
 	house_flow(&h, S(1), S(2), A, "10.0.0.1", 5000, R, WEB, 443);
 	event_ring_publish(&h.rings[0], S(1000));
-	ledger_step(h.ledger);
+	house_step(&h);
 	assert_int_equal(h.record.flow_count, 0); // the other ring's clock stands
 	event_ring_publish(&h.rings[1], S(62));
-	ledger_step(h.ledger);
+	house_step(&h);
 	assert_int_equal(h.record.flow_count, 0); // due at 62: more of 62 may come
 	event_ring_publish(&h.rings[1], S(63));
-	ledger_step(h.ledger);
+	house_step(&h);
 	assert_int_equal(h.record.flow_count, 1);
 	house_flow(&h, S(0), S(1), A, "10.0.0.1", 5001, R, WEB, 443);
 	house_turn(&h, S(1000));

@@ -128,6 +128,11 @@ void event_ring_pop(struct event_ring *ring)
 	atomic_store_explicit(&ring->tail, ring->read, memory_order_release);
 }
 
+uint32_t event_ring_waiting(const struct event_ring *ring)
+{
+	return (uint32_t)(atomic_load_explicit(&ring->head, memory_order_acquire) - ring->read);
+}
+
 uint64_t event_ring_clock(const struct event_ring *ring)
 {
 	return atomic_load_explicit(&ring->clock_ns, memory_order_acquire);

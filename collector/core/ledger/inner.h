@@ -14,7 +14,14 @@ enum {
 	ROUTERS_MAX = 256,
 	// Events that are worked on together: the memory that they need is fetched together.
 	TURN_EVENTS = 16,
+	// The ledger lets events gather until there are so many octets of them, as long as more
+	// come, and for GATHER_NS at most: who turns it after each batch of packets finds its code
+	// and tables gone from the caches each time.
+	GATHER_BYTES = 48 << 10,
+	GATHER_QUIET = 4, // so many turns without a new event
 };
+
+#define GATHER_NS NS_PER_S // by the clock of the events
 
 // Nobody who was seen within such a time goes for a newcomer: in a flood of forged addresses the
 // clients that are there stay, with all that is known of them, and it is the flood that finds no
@@ -26,6 +33,9 @@ struct ledger {
 	const struct excluded *excluded; // the policy's
 	bool excludes; // anybody at all
 	uint64_t now_ns; // time of what is being worked on; never runs back
+	uint64_t stepped_ns; // the slowest clock when events were last taken
+	uint32_t waiting; // octets in the rings at the last turn
+	uint32_t quiet; // turns since there was a new event
 	uint64_t active_ns; // how long after a flow's start one may still learn about its ends
 	struct local_networks local;
 	uint8_t routers[ROUTERS_MAX][6]; // configured

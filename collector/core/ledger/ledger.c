@@ -349,10 +349,30 @@ static uint64_t slowest_clock(const struct ledger *l)
 	return running ? running_ns : all_ns;
 }
 
+// Whether to let events gather.
+static bool may_wait(struct ledger *l, uint64_t clock_ns)
+{
+	uint32_t waiting = 0;
+
+	for (uint32_t i = 0; i < l->config.ring_count; i++) {
+		if (event_ring_ended(l->config.rings[i]))
+			return false;
+		waiting += event_ring_waiting(l->config.rings[i]);
+	}
+	l->quiet = waiting == l->waiting ? l->quiet + 1 : 0;
+	l->waiting = waiting;
+	return waiting < GATHER_BYTES && l->quiet < GATHER_QUIET &&
+		clock_ns < l->stepped_ns + GATHER_NS;
+}
+
 uint32_t ledger_step(struct ledger *l)
 {
 	// Clocks first: whoever sees a clock sees all events that it promises.
 	uint64_t clock_ns = slowest_clock(l);
+	if (may_wait(l, clock_ns))
+		return 0;
+	l->stepped_ns = clock_ns;
+	l->waiting = l->quiet = 0;
 	uint32_t taken = take_events(l, clock_ns);
 	while (work(l, clock_ns, TURN_EVENTS) > 0)
 		continue;

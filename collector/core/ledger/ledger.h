@@ -36,7 +36,8 @@ void ledger_memory(const struct ledger *ledger, struct memory_pools *pools);
 // Live: the link's own prefixes are local, too (from the interface's addresses).
 int ledger_add_local(struct ledger *ledger, const uint8_t *ip, bool ip6, uint8_t prefix_len);
 
-// One turn: everything that is due by the slowest clock. Returns the count of events taken.
+// One turn: everything that is due by the slowest clock. Returns the count of events taken. A few
+// events may be left until more have gathered, or none came for some turns.
 uint32_t ledger_step(struct ledger *ledger);
 
 // After the last event: writes what is open (usage windows, changed clients).

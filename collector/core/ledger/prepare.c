@@ -106,10 +106,9 @@ void ledger_prepare(const struct ledger *l, struct prepared *turn, uint32_t coun
 {
 	uint32_t usage[TURN_EVENTS][2];
 
-	for (uint32_t i = 0; i < count; i++) {
+	for (uint32_t i = 0; i < count; i++)
 		turn[i].event = reorder_event(&l->reorder, &turn[i].item);
-		fetch_lines(turn[i].event, sizeof(struct segment_event));
-	}
+	reorder_fetch(&l->reorder, TURN_EVENTS); // the next turn's
 	for (uint32_t i = 0; i < count; i++) {
 		if (turn[i].event->kind == EVENT_SEGMENT)
 			ledger_place_ends(l, &turn[i]);

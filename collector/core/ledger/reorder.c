@@ -9,8 +9,10 @@
 enum {
 	// A wide heap is shallow, and what is compared stands side by side.
 	BRANCHES = 4,
-	// So many places an event is moved up in the queue before it goes to the heap.
-	MOVES_MAX = 16,
+	// So many places of the queue are moved for a run; what belongs further up goes to the
+	// heap.
+	MOVES_MAX = 4 * REORDER_RUN_MAX,
+	INSERTION_MAX = 8, // as many are sorted by insertion
 };
 
 static const uint32_t slot_size[REORDER_SIZES] = {512, 2048, EVENT_SIZE_MAX};
@@ -25,6 +27,7 @@ int reorder_init(struct reorder *reorder, uint32_t max)
 			return err;
 		reorder->max += max / slot_share[i];
 	}
+	reorder->run_sorted = true;
 	uint32_t places = 1;
 	while (places < reorder->max)
 		places *= 2;
@@ -234,20 +237,69 @@ static void heap_put(struct reorder *reorder, const struct reorder_item *item)
 	heap[hole] = *item;
 }
 
-// Into its place near the end of the queue; false when that lies further up.
-static bool queue_put(struct reorder *reorder, const struct reorder_item *item)
+static void sort_few(const struct reorder *reorder, struct reorder_item *items, uint32_t count)
+{
+	for (uint32_t i = 1; i < count; i++) {
+		struct reorder_item item = items[i];
+		uint32_t place = i;
+		for (; place > 0 && before(reorder, &item, &items[place - 1]); place--)
+			items[place] = items[place - 1];
+		items[place] = item;
+	}
+}
+
+// Merge sort from the bottom up: a few by insertion, then pairs of sorted pieces.
+static void sort_run(struct reorder *reorder)
+{
+	struct reorder_item *from = reorder->run, other[REORDER_RUN_MAX], *to = other;
+	uint32_t count = reorder->run_count;
+
+	for (uint32_t i = 0; i < count; i += INSERTION_MAX)
+		sort_few(reorder, from + i, MIN(count - i, (uint32_t)INSERTION_MAX));
+	for (uint32_t len = INSERTION_MAX; len < count; len *= 2) {
+		for (uint32_t begin = 0; begin < count; begin += 2 * len) {
+			uint32_t a = begin, a_end = MIN(begin + len, count);
+			uint32_t b = a_end, b_end = MIN(begin + 2 * len, count);
+			for (uint32_t i = begin; i < b_end; i++) {
+				bool first = b == b_end ||
+					(a < a_end && !before(reorder, &from[b], &from[a]));
+				to[i] = first ? from[a++] : from[b++];
+			}
+		}
+		struct reorder_item *swapped = from;
+		from = to;
+		to = swapped;
+	}
+	if (from != reorder->run)
+		memcpy(reorder->run, from, count * sizeof(*from));
+}
+
+// The run goes into the end of the queue; what belongs more than MOVES_MAX places up, to the heap.
+static void settle_run(struct reorder *reorder)
 {
 	struct reorder_item *queue = reorder->queue;
-	uint32_t mask = reorder->queue_mask, to = reorder->queue_to, place = to;
+	uint32_t mask = reorder->queue_mask, left = reorder->run_count, skip = 0;
+	uint32_t queued = reorder->queue_to - reorder->queue_from;
+	uint32_t stop = reorder->queue_to - MIN(queued, (uint32_t)MOVES_MAX);
 
-	while (place != reorder->queue_from && before(reorder, item, &queue[(place - 1) & mask]))
-		if (to - --place > MOVES_MAX)
-			return false;
-	for (uint32_t i = to; i != place; i--)
-		queue[i & mask] = queue[(i - 1) & mask];
-	queue[place & mask] = *item;
-	reorder->queue_to++;
-	return true;
+	if (!reorder->run_sorted)
+		sort_run(reorder);
+	if (queued > MOVES_MAX)
+		while (skip < left && before(reorder, &reorder->run[skip], &queue[stop & mask]))
+			heap_put(reorder, &reorder->run[skip++]);
+	uint32_t hole = reorder->queue_to + left - skip, last = reorder->queue_to;
+	reorder->queue_to = hole;
+	while (left > skip) {
+		const struct reorder_item *item = &reorder->run[left - 1];
+		if (last != stop && before(reorder, item, &queue[(last - 1) & mask])) {
+			queue[--hole & mask] = queue[--last & mask];
+		} else {
+			queue[--hole & mask] = *item;
+			left--;
+		}
+	}
+	reorder->run_count = 0;
+	reorder->run_sorted = true;
 }
 
 bool reorder_put(struct reorder *reorder, const struct event *event)
@@ -265,8 +317,11 @@ bool reorder_put(struct reorder *reorder, const struct event *event)
 	if (item.slot == POOL_NONE)
 		return false;
 	memcpy(pool_at(&reorder->pools[item.size], item.slot), event, event->size);
-	if (!queue_put(reorder, &item))
-		heap_put(reorder, &item);
+	if (reorder->run_count == REORDER_RUN_MAX)
+		settle_run(reorder);
+	if (reorder->run_count > 0 && before(reorder, &item, &reorder->run[reorder->run_count - 1]))
+		reorder->run_sorted = false;
+	reorder->run[reorder->run_count++] = item;
 	reorder->count++;
 	return true;
 }
@@ -318,10 +373,10 @@ static const struct reorder_item *first_item(const struct reorder *reorder)
 	return queued;
 }
 
-const struct event *reorder_first(const struct reorder *reorder)
+const struct event *reorder_first(struct reorder *reorder)
 {
+	settle_run(reorder);
 	const struct reorder_item *item = first_item(reorder);
-
 	return item == NULL ? NULL : reorder_event(reorder, item);
 }
 
@@ -332,6 +387,7 @@ uint32_t reorder_take(
 	const struct reorder_item *item;
 	uint32_t taken = 0;
 
+	settle_run(reorder);
 	while (taken < max && (item = first_item(reorder)) != NULL && item->order < until) {
 		items[taken++] = *item;
 		if (item == &reorder->heap[0])
@@ -341,6 +397,18 @@ uint32_t reorder_take(
 		reorder->count--;
 	}
 	return taken;
+}
+
+void reorder_fetch(const struct reorder *reorder, uint32_t count)
+{
+	count = MIN(count, reorder->queue_to - reorder->queue_from);
+	for (uint32_t i = 0; i < count; i++) {
+		const struct reorder_item *item =
+			&reorder->queue[(reorder->queue_from + i) & reorder->queue_mask];
+		const uint8_t *event = (const uint8_t *)reorder_event(reorder, item);
+		for (size_t line = 0; line < sizeof(struct segment_event); line += CACHE_LINE)
+			__builtin_prefetch(event + line);
+	}
 }
 
 void reorder_give(struct reorder *reorder, const struct reorder_item *item)

@@ -1,8 +1,9 @@
 // Reorder: events of all shards, put into the order of time, bounded; ties are decided by content,
 // so that the order does not depend on which ring an event came through.
 //
-// Events come nearly sorted: those that are not earlier than the last one of a queue are appended
-// to it, those that are a few places early are moved up, and only the others stand in a heap.
+// Events come nearly sorted: within some milliseconds, or at one time, in any order. A run of those
+// that came last is sorted and merged into the end of a queue; only what belongs further up goes to
+// a heap.
 //
 // Ledger's thread only. Events are copied in once, and read in place.
 #pragma once
@@ -12,7 +13,7 @@
 
 #include <stdbool.h>
 
-enum { REORDER_SIZES = 3 };
+enum { REORDER_SIZES = 3, REORDER_RUN_MAX = 256 };
 
 struct reorder_item {
 	uint64_t order; // time, then kind: facts before answers before segments
@@ -27,8 +28,10 @@ struct reorder {
 	struct reorder_item *heap;
 	uint32_t queue_mask;
 	uint32_t queue_from, queue_to; // places counted up for ever
-	uint32_t heap_count;
-	uint32_t count, max; // in both
+	uint32_t heap_count, run_count;
+	bool run_sorted;
+	uint32_t count, max; // in all three
+	struct reorder_item run[REORDER_RUN_MAX]; // came last, not in the queue yet
 };
 
 // For about `max` events. Returns 0 or -ENOMEM.
@@ -48,13 +51,16 @@ static inline const struct event *reorder_event(
 }
 
 // The earliest, or NULL.
-const struct event *reorder_first(const struct reorder *reorder);
+const struct event *reorder_first(struct reorder *reorder);
 
 // Takes the earliest out, in their order: at most `max`, and only those before `until_ns`
 // (UINT64_MAX: all). Returns how many. Their slots are taken until they are given back.
 uint32_t reorder_take(
 	struct reorder *reorder, uint64_t until_ns, struct reorder_item *items, uint32_t max);
 void reorder_give(struct reorder *reorder, const struct reorder_item *item);
+
+// Fetches the memory of those that will be taken next, about.
+void reorder_fetch(const struct reorder *reorder, uint32_t count);
 
 // By content, of events of one time and kind; 0 only where no difference can matter.
 int event_compare(const struct event *a, const struct event *b);

@@ -271,9 +271,11 @@ uint8_t *put_common(struct record *d, uint8_t *at, enum record_type type, uint64
 		if (common->after_len == 0)
 			return NULL;
 	}
-	memcpy(at, common->before, sizeof(common->before)); // what is too much is written over
+	// In pieces of 32 octets: what is too much is written over.
+	memcpy(at, common->before, sizeof(common->before));
 	at = KEPT_CODE64(at + common->before_len, 3, sequence);
-	memcpy(at, common->after, common->after_len);
+	for (size_t i = 0; i < common->after_len; i += 32)
+		memcpy(at + i, common->after + i, 32);
 	return at + common->after_len;
 }
 
