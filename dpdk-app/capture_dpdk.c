@@ -38,7 +38,6 @@ struct capture {
 	bool packet_clock;
 	bool stamped; // the port gives packets' times
 	uint64_t exit_idle_ns;
-	uint32_t empty_polls;
 	uint64_t checked_cycles; // when the port was last looked at
 	uint16_t count; // of mbufs
 	struct rte_mbuf *held; // the first of the next batch: see capture_clock_file()
@@ -46,6 +45,10 @@ struct capture {
 	char name[PORT_NAME_SIZE];
 	char error[CAPTURE_ERROR_SIZE];
 };
+
+// In a row, of all captures that this thread polls: one of them that is silent must not hold up the
+// others.
+static _Thread_local uint32_t empty_polls;
 
 static size_t joined_size(const struct capture *capture)
 {
@@ -95,17 +98,29 @@ static int refuse(char error[CAPTURE_ERROR_SIZE], int err, const char *why)
 	return err;
 }
 
-// The port, from the capture that opened it where there is one. Its memory is on its NUMA node.
-static int take_port(struct capture *capture, const struct capture_config *config, uint16_t queue,
-	char error[CAPTURE_ERROR_SIZE])
+static struct port_config port_of(const struct capture_config *config)
 {
-	struct port_config port = {
+	return (struct port_config){
 		.name = config->interface,
 		.threads = (uint16_t)MAX(config->queues, 1),
 		.mtu = config->mtu,
 		.promiscuous = config->promiscuous,
 		.buffer_bytes = config->buffer_bytes,
 	};
+}
+
+static bool capture_shares(const struct capture_config *config)
+{
+	struct port_config port = port_of(config);
+
+	return port_shares(&port);
+}
+
+// The port, from the capture that opened it where there is one. Its memory is on its NUMA node.
+static int take_port(struct capture *capture, const struct capture_config *config, uint16_t queue,
+	char error[CAPTURE_ERROR_SIZE])
+{
+	struct port_config port = port_of(config);
 	int err = 0;
 
 	capture->queue = capture->queue_next = queue;
@@ -227,7 +242,7 @@ static void fetch(struct capture *capture, struct packet_batch *batch)
 	count += poll_queues(capture, burst + count, (uint16_t)(PACKET_BATCH_MAX - count));
 	for (uint16_t i = 0; i < count; i++)
 		keep(capture, batch, burst[i]);
-	capture->empty_polls = count > 0 ? 0 : capture->empty_polls + 1;
+	empty_polls = count > 0 ? 0 : empty_polls + 1;
 }
 
 static void set_time(struct capture *capture, struct packet_batch *batch)
@@ -244,7 +259,7 @@ static int idle(struct capture *capture)
 {
 	uint64_t now = rte_get_tsc_cycles();
 
-	if (capture->empty_polls > EMPTY_POLLS_MAX)
+	if (empty_polls > EMPTY_POLLS_MAX)
 		nanosleep(&(struct timespec){.tv_nsec = REST_NS}, NULL);
 	if (now - capture->checked_cycles < rte_get_tsc_hz() / CHECKS_PER_S)
 		return 0;
@@ -288,6 +303,7 @@ const struct capture_ops dpdk_capture_ops = {
 	.name = "dpdk",
 	.polled = true,
 	.place = place_thread,
+	.shares = capture_shares,
 	.open = capture_open,
 	.receive = capture_receive,
 	.release = capture_release,

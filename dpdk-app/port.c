@@ -73,6 +73,19 @@ static int no_such_port(const char *name, char error[CAPTURE_ERROR_SIZE])
 		name, *there != '\0' ? "; there is: " : " nor any other", there);
 }
 
+static int find(const char *name, uint16_t *ret)
+{
+	char whole[PORT_NAME_SIZE];
+
+	if (name == NULL)
+		return -EINVAL;
+	if (rte_eth_dev_get_port_by_name(name, ret) == 0)
+		return 0;
+	// A PCI address without its domain, as lspci prints it.
+	snprintf(whole, sizeof(whole), "0000:%s", name);
+	return rte_eth_dev_get_port_by_name(whole, ret);
+}
+
 // The RSS hash functions that look at both ends, of those the port has.
 static uint64_t hash_functions(const struct rte_eth_dev_info *info)
 {
@@ -89,31 +102,43 @@ static bool filled_by_flow(const struct rte_eth_dev_info *info)
 		strcmp(info->driver_name, "net_ring") == 0;
 }
 
-// How many queues to set up: one for each thread where the port hashes, else all that are there.
-static int plan_queues(struct port *port, const struct port_config *config,
-	const struct rte_eth_dev_info *info, char error[CAPTURE_ERROR_SIZE])
+static bool can_hash(const struct rte_eth_dev_info *info, uint16_t threads)
 {
-	uint16_t there = (uint16_t)MAX(info->nb_rx_queues, 1);
+	return hash_functions(info) != 0 && info->hash_key_size <= PORT_KEY_SIZE &&
+		info->max_rx_queues >= threads;
+}
 
-	port->queues = there;
-	if (config->threads == 1 || (filled_by_flow(info) && there >= config->threads))
-		return 0;
-	port->queues = config->threads;
-	port->hashes = !filled_by_flow(info) && hash_functions(info) != 0 &&
-		info->hash_key_size <= PORT_KEY_SIZE && info->max_rx_queues >= config->threads;
+bool port_shares(const struct port_config *config)
+{
+	struct rte_eth_dev_info info;
+	uint16_t id;
+
+	if (find(config->name, &id) != 0 || rte_eth_dev_info_get(id, &info) != 0)
+		return true; // port_open() says what is wrong
+	if (config->threads == 1)
+		return true;
+	if (filled_by_flow(&info) ? info.nb_rx_queues >= config->threads
+				  : can_hash(&info, config->threads))
+		return true;
+	log_info(
+		"port \"%s\" cannot share packets out to %u queues by a symmetric hash: one thread "
+		"receives and deals them out",
+		config->name, config->threads);
+	return false;
+}
+
+// How many queues to set up: one for each thread where the port hashes, else all that are there.
+static void plan_queues(
+	struct port *port, const struct port_config *config, const struct rte_eth_dev_info *info)
+{
+	port->hashes = config->threads > 1 && !filled_by_flow(info);
+	port->queues = port->hashes ? config->threads : (uint16_t)MAX(info->nb_rx_queues, 1);
 	port->hash = (struct rte_eth_rss_conf){
 		.rss_key = (uint8_t *)(uintptr_t)port_symmetric_key,
 		// Who does not say takes what every NIC takes.
 		.rss_key_len = info->hash_key_size > 0 ? info->hash_key_size : KEY_USUAL,
 		.rss_hf = hash_functions(info),
 	};
-	if (port->hashes)
-		return 0;
-	explain(error, -ENOTSUP,
-		"port \"%s\" cannot share packets out to %u queues by a symmetric hash", port->name,
-		config->threads);
-	log_info("%s: one thread receives and deals them out", error);
-	return -ENOTSUP;
 }
 
 static struct rte_eth_conf conf_of(const struct port *port, const struct port_config *config,
@@ -155,14 +180,16 @@ static int configure(struct port *port, const struct port_config *config,
 static int make_queues(struct port *port, const struct port_config *config, uint16_t tx_queues,
 	char error[CAPTURE_ERROR_SIZE])
 {
+	char name[RTE_MEMPOOL_NAMESIZE];
 	int socket = rte_eth_dev_socket_id(port->id);
 	unsigned mbufs = (unsigned)(config->buffer_bytes / MBUF_BYTES);
 	uint16_t rx = (uint16_t)MIN(
 		(unsigned)DESCRIPTORS_MAX, rte_align32prevpow2(mbufs / 2 / port->queues));
 	uint16_t tx = rx;
 
+	snprintf(name, sizeof(name), "weir-port-%u", port->id);
 	port->pool = rte_pktmbuf_pool_create(
-		port->name, mbufs, MBUF_CACHE, 0, RTE_MBUF_DEFAULT_BUF_SIZE, socket);
+		name, mbufs, MBUF_CACHE, 0, RTE_MBUF_DEFAULT_BUF_SIZE, socket);
 	if (port->pool == NULL)
 		return explain(error, -rte_errno,
 			"no memory for %u packet buffers: %s; reserve more huge pages, or with "
@@ -282,19 +309,6 @@ static int start(
 	return 0;
 }
 
-static int find(const char *name, uint16_t *ret)
-{
-	char whole[PORT_NAME_SIZE];
-
-	if (name == NULL)
-		return -EINVAL;
-	if (rte_eth_dev_get_port_by_name(name, ret) == 0)
-		return 0;
-	// A PCI address without its domain, as lspci prints it.
-	snprintf(whole, sizeof(whole), "0000:%s", name);
-	return rte_eth_dev_get_port_by_name(whole, ret);
-}
-
 int port_open(struct port **ret, const struct port_config *config, char error[CAPTURE_ERROR_SIZE])
 {
 	struct rte_eth_dev_info info;
@@ -312,14 +326,10 @@ int port_open(struct port **ret, const struct port_config *config, char error[CA
 	if (err != 0)
 		explain(error, err, "port \"%s\" says nothing of itself: %s", port->name,
 			rte_strerror(-err));
-	if (err == 0)
-		err = plan_queues(port, config, &info, error);
-	if (err == -ENOTSUP) { // nothing has been done to the port
-		free(port);
-		return err;
-	}
-	if (err == 0)
+	if (err == 0) {
+		plan_queues(port, config, &info);
 		err = configure(port, config, &info, &tx_queues, error);
+	}
 	if (err == 0)
 		err = make_queues(port, config, tx_queues, error);
 	if (err == 0) {
@@ -328,7 +338,7 @@ int port_open(struct port **ret, const struct port_config *config, char error[CA
 	}
 	if (err != 0) {
 		port_close(port);
-		return err == -ENOTSUP ? -EIO : err; // it cannot be opened again
+		return err;
 	}
 	find_time(port, &info);
 	port_check(port);

@@ -24,8 +24,11 @@ struct port_config {
 	uint64_t buffer_bytes; // for packets between NIC and release(), of all queues together
 };
 
-// Returns 0, or -errno with *ret untouched and one sentence for the operator in `error`; -ENOTSUP
-// where the port cannot share its packets out to so many threads: it can be opened for one then.
+// Whether it can be opened for config->threads that poll it, each flow for one of them; says so
+// where not. A port that is not there can.
+bool port_shares(const struct port_config *config);
+
+// Returns 0, or -errno with *ret untouched and one sentence for the operator in `error`.
 int port_open(struct port **ret, const struct port_config *config, char error[CAPTURE_ERROR_SIZE]);
 
 // One more user: each closes it, and the last one's is the end of it.

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """weir-dpdk on real drivers: the same records as weir from the same packets, counts equal to a
-sender's, messages. Called with the paths of weir and weir-dpdk. Nothing here is a NIC: net_pcap reads
+sender's, messages. Called with the paths of weir, weir-dpdk and replay. Nothing here is a NIC: net_pcap reads
 a file, net_af_packet and net_tap are the kernel's interfaces, net_null and net_ring are memory."""
 
 import contextlib
@@ -20,7 +20,7 @@ import packets as f
 import shards
 from programs import HOUSE, NOBODY, Network, namespaces, run, unaccounted, wait_until
 
-WEIR = WEIR_DPDK = None
+WEIR = WEIR_DPDK = REPLAY = None
 FULL = ("--profile", "full", "--format", "json", "-o", "-")
 NEAR, FAR = "02:00:5e:10:00:01", "02:00:5e:10:00:02"
 SMALL_PAGES = ("--no-huge", "--no-shconf")
@@ -137,6 +137,23 @@ class SameRecords(Scratch):
                          device=f"net_pcap0,rx_pcap={two[0]},rx_pcap={two[1]}")
         self.assertEqual([(row["client_port"], row["packets_up"]) for row in done.rows("flow")],
                          [(40000, 10), (40001, 10)], done.said)
+
+    def test_two_ports(self):
+        """Each under its own name, whether one thread polls them or two shards are dealt theirs."""
+        files = [self.path(f"{i}.pcap", capture_of([datagram(port=40000 + 10 * i + n)
+                                                    for n in range(10)])) for i in range(2)]
+        devices = [w for i in range(2) for w in ("--vdev", f"net_pcap{i},rx_pcap={files[i]}")]
+        for count in ("1", "2"):
+            done = run(WEIR_DPDK, *eal(*devices), *self.state, *FULL, *self.LIVE, "-i", "net_pcap0",
+                       "-i", "net_pcap1", "--shards", count, cwd=self.dir)
+            self.assertEqual(done.status, 0, done.said)
+            self.assertEqual([(entry["name"], entry["packets"])
+                              for entry in done.health()["interfaces"]],
+                             [("net_pcap0", 10), ("net_pcap1", 10)])
+            self.assertEqual(sorted((row["interface"], row["client_port"])
+                                    for row in done.rows("flow")),
+                             [(f"net_pcap{i}", 40000 + 10 * i + n) for i in range(2)
+                              for n in range(10)])
 
     def test_filter(self):
         done = self.same(HOUSE, "--filter", "udp port 53")
@@ -259,6 +276,30 @@ class InMemory(Running):
         self.assertEqual(sum(entry["packets"] for entry in health["interfaces"]),
                          health["packets"])
 
+    def test_two_ports_by_two(self):
+        """A shard has a queue of each; of a silent one nobody waits."""
+        process = self.launch((WEIR_DPDK, *eal("--vdev", "net_null0", "--vdev", "net_null1", cores=2),
+                               "-i", "net_null0", "-i", "net_null1", *self.state, *FULL, "--shards",
+                               "2"), None)
+        _, health = self.health(process)
+        self.assertEqual(sorted((entry["name"], entry["queue"]) for entry in health["interfaces"]),
+                         [(f"net_null{port}", queue) for port in range(2) for queue in range(2)])
+        for entry in health["interfaces"]:
+            self.assertGreater(entry["packets"], 0)
+
+    def test_two_ports_of_which_one_cannot_share_out(self):
+        frames = self.path("frames.pcap", capture_of([datagram()] * 20))
+        process = self.launch((WEIR_DPDK, *eal("--vdev", "net_null0", "--vdev",
+                                               f"net_pcap0,rx_pcap={frames}"),
+                               "-i", "net_null0", "-i", "net_pcap0", *self.state, *FULL, "--shards",
+                               "2"), None)
+        self.says(process, 'port "net_pcap0" cannot share packets out')
+        rows, health = self.health(process)
+        self.assertEqual([entry["name"] for entry in health["interfaces"]],
+                         ["net_null0", "net_pcap0"])
+        self.assertGreater(health["interfaces"][0]["packets"], 0)
+        self.assertEqual([row["packets_up"] for row in rows if row["record"] == "flow"], [20])
+
     @staticmethod
     def core_of(process, name):
         """Of a thread, which takes its place when it begins to run."""
@@ -372,6 +413,34 @@ class OnInterfaces(Running):
                           if row["record"] == "flow"], [(10, "forced")])
 
 
+class Hashed(Scratch):
+    """A NIC in memory (replay.c): packets on its queues by RSS under the port's key."""
+
+    def replay(self, queues):
+        cores = ",".join(map(str, sorted(os.sched_getaffinity(0))[:queues]))
+        done = run(REPLAY, HOUSE, queues, cores, *FULL, *self.state, "--seed", "1", "--shards",
+                   queues, cwd=self.dir)
+        self.assertEqual(done.status, 0, done.said)
+        told = json.loads(done.said.splitlines()[-1])
+        self.assertEqual((told["packets"], told["left"], told["sent"]), (4972, 0, 0))
+        self.assertEqual(done.health()["packets"], 4972)
+        return done
+
+    @staticmethod
+    def flows(done):
+        # Not the names that come of other flows' answers: all is there at once.
+        fields = ("client_ip", "client_port", "server_ip", "server_port", "ip_protocol",
+                  "packets_up", "packets_down", "bytes_up", "bytes_down", "protocol", "application")
+        return sorted([str(row.get(field)) for field in fields] for row in done.rows("flow"))
+
+    def test_two_queues_make_the_same_flows(self):
+        one, two = self.replay(1), self.replay(2)
+        for entry in two.health()["interfaces"]:
+            self.assertGreater(entry["packets"], 1000)
+        self.assertEqual(self.flows(one), self.flows(two))
+        self.assertGreater(len(self.flows(one)), 100)
+
+
 class Messages(Scratch):
     def refused(self, done, *sentences):
         self.assertEqual(done.status, 2, done.said)
@@ -421,7 +490,7 @@ class Messages(Scratch):
 
 
 if __name__ == "__main__":
-    WEIR, WEIR_DPDK = (os.path.abspath(sys.argv.pop(1)) for _ in range(2))
+    WEIR, WEIR_DPDK, REPLAY = (os.path.abspath(sys.argv.pop(1)) for _ in range(3))
     if not works():
         print("SKIPPED: DPDK does not start on this machine, not even with --no-huge")
         sys.exit(77)

@@ -43,17 +43,19 @@ struct capture_stats {
 struct capture_ops {
 	const char *name;
 	bool decoded; // its packets have been through decode, and been counted there
-	bool polled; // its queue fills while a thread sleeps for a millisecond: no longer than 50
-		     // us
+	bool polled; // its queue is full soon: nobody sleeps longer than 50 us
 
 	// Called once by each thread that receives or turns a shard, before its first turn: it
 	// takes its core. The thread that alone receives, or shard 0's, is 0. NULL: the core's
 	// choice.
 	void (*place)(uint32_t thread);
 
+	// Whether the source can share its packets out to config->queues, each flow to one; where
+	// not, it is opened for one queue. NULL: live it can.
+	bool (*shares)(const struct capture_config *config);
+
 	// Opens receive queue `queue`. Returns 0, or -errno with *ret untouched and in `error` one
-	// sentence for the operator that names the file or interface and what to do; -ENOTSUP where
-	// it has not so many queues that keep a flow together: one can be opened then.
+	// sentence for the operator that names the file or interface and what to do.
 	int (*open)(struct capture **ret, const struct capture_config *config, uint16_t queue,
 		char error[CAPTURE_ERROR_SIZE]);
 

@@ -76,21 +76,16 @@ static int make_dispatch(struct crew *c, char error[CREW_ERROR_SIZE])
 	return err;
 }
 
-// A queue for each shard, of which the first is opened here, or else one reader for all. With
-// --clock packet or --exit-idle it is the reader: the clock of a shard that hears nothing would
-// stand still, or it would end before the others.
+// A queue for each shard, or else one reader for all. With --clock packet or --exit-idle it is the
+// reader: the clock of a shard that hears nothing would stand still, or it would end before the
+// others.
 static int share_out(struct crew *c, char error[CREW_ERROR_SIZE])
 {
 	const struct settings *s = c->config.settings;
-	struct member *m = &c->members[0];
-	int err = -ENOTSUP;
 
-	if (c->config.live && !s->packet_clock && s->exit_idle == 0)
-		err = sources_open(&c->sources, &m->shard.capture, 0, (uint16_t)c->count, NULL,
-			&m->counters, error);
-	if (!err)
-		m->shard.ops = c->sources.ops;
-	return err == -ENOTSUP ? make_dispatch(c, error) : err;
+	if (s->packet_clock || s->exit_idle != 0 || !sources_share(&c->sources, (uint16_t)c->count))
+		return make_dispatch(c, error);
+	return 0;
 }
 
 static int open_source(struct crew *c, uint32_t i, char error[CREW_ERROR_SIZE])
@@ -98,8 +93,6 @@ static int open_source(struct crew *c, uint32_t i, char error[CREW_ERROR_SIZE])
 	struct member *m = &c->members[i];
 	struct shard *shard = &m->shard;
 
-	if (shard->capture != NULL)
-		return 0;
 	if (c->dispatch != NULL) {
 		shard->ops = &dispatch_capture_ops;
 		shard->capture = dispatch_end(c->dispatch, i);

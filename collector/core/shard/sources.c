@@ -56,6 +56,17 @@ static struct capture_config config_of(const struct sources *s, uint32_t i, uint
 	};
 }
 
+bool sources_share(const struct sources *s, uint16_t queues)
+{
+	bool all = settings_live(s->settings);
+
+	for (uint32_t i = 0; i < captures(s) && s->capture->shares != NULL; i++) {
+		struct capture_config config = config_of(s, i, queues);
+		all = all && s->capture->shares(&config);
+	}
+	return all;
+}
+
 int sources_open(const struct sources *s, struct capture **ret, uint16_t queue, uint16_t queues,
 	const struct capture *first, struct counters *counters, char error[CAPTURE_ERROR_SIZE])
 {

@@ -19,6 +19,9 @@ struct sources {
 void sources_init(struct sources *sources, const struct settings *settings,
 	const struct interfaces *interfaces, const struct capture_ops *capture);
 
+// Whether each of them can share its packets out to so many queues.
+bool sources_share(const struct sources *sources, uint16_t queues);
+
 // Queue `queue` of `queues` of every interface, or all files. `first`: what was returned for queue
 // 0, NULL for that. `counters`: of the thread that will receive. Returns what capture_ops.open()
 // does.
