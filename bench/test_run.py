@@ -85,13 +85,15 @@ class Run(unittest.TestCase):
         self.assertIn(">11<", picture)
 
     def test_readme(self):
+        readme = run.readme
+        begin, end = readme.markers("run")
         with tempfile.TemporaryDirectory() as folder:
-            before, run.README = run.README, pathlib.Path(folder, "README.md")
-            run.README.write_text(f"above\n{run.BEGIN}\nold\n{run.END}\nbelow\n")
-            run.write_readme("new \\1\n")
-            self.assertEqual(run.README.read_text(), f"above\n{run.BEGIN}\n\nnew \\1\n\n{run.END}\nbelow\n")
-            run.README = before
-            self.assertEqual(run.README.read_text().count(run.BEGIN), 1)
+            path = pathlib.Path(folder, "README.md")
+            path.write_text(f"above\n{begin}\nold\n{end}\nbelow {end}\n")
+            readme.write("run", "new \\1\n", path)
+            self.assertEqual(path.read_text(), f"above\n{begin}\n\nnew \\1\n\n{end}\nbelow {end}\n")
+        for program in ("run", "micro/run"):
+            self.assertEqual(readme.PATH.read_text().count(readme.markers(program)[0]), 1)
 
     def test_growth(self):
         def grown(now, was):
