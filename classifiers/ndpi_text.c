@@ -18,14 +18,12 @@ int __vsnprintf_chk(
 
 static unsigned decimal(char digits[DIGITS_MAX], unsigned value)
 {
-	char reversed[DIGITS_MAX];
-	unsigned count = 0;
+	unsigned count = 1;
 
-	do
-		reversed[count++] = (char)('0' + value % 10);
-	while ((value /= 10) != 0);
-	for (unsigned i = 0; i < count; i++)
-		digits[i] = reversed[count - 1 - i];
+	for (unsigned rest = value; rest >= 10; rest /= 10)
+		count++;
+	for (unsigned i = count; i > 0; value /= 10)
+		digits[--i] = (char)('0' + value % 10);
 	return count;
 }
 
@@ -64,15 +62,19 @@ static int put_hex(char *text, size_t size, unsigned value, const char digits[16
 
 static int put_known(char *text, size_t size, const char *format, va_list values)
 {
-	if (strcmp(format, "%s%u") == 0) {
+	if (format[0] != '%')
+		return -1;
+	if (format[1] == 's' && format[2] == '%' && format[3] == 'u' && format[4] == '\0') {
 		const char *before = va_arg(values, const char *);
 		return before == NULL ? -1
 				      : put_joined(text, size, before, va_arg(values, unsigned));
 	}
-	if (strcmp(format, "%02x") == 0)
-		return put_hex(text, size, va_arg(values, unsigned), "0123456789abcdef");
-	if (strcmp(format, "%02X") == 0)
-		return put_hex(text, size, va_arg(values, unsigned), "0123456789ABCDEF");
+	if (format[1] == '0' && format[2] == '2' && format[3] != '\0' && format[4] == '\0') {
+		if (format[3] == 'x')
+			return put_hex(text, size, va_arg(values, unsigned), "0123456789abcdef");
+		if (format[3] == 'X')
+			return put_hex(text, size, va_arg(values, unsigned), "0123456789ABCDEF");
+	}
 	return -1;
 }
 

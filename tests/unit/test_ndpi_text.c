@@ -56,6 +56,8 @@ static void test_formats(void **)
 			check(size, "%02X", numbers[i]);
 			check(size, "%u,", numbers[i]);
 			check(size, "%04X", numbers[i]);
+			check(size, "%02d", numbers[i] % 1000);
+			check(size, "%02x,", numbers[i]);
 		}
 		check(size, "%s", "a name");
 	}
