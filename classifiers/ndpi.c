@@ -9,6 +9,7 @@
 #include "classifiers/ndpi_text.h"
 #include "core/base/compiler.h"
 #include "core/base/cursor.h"
+#include "core/base/memory.h"
 #include "core/classify/classifier.h"
 
 #include <ndpi/ndpi_api.h>
@@ -25,6 +26,11 @@ enum {
 struct ndpi {
 	struct ndpi_detection_module_struct *module;
 	struct arena arena; // what nDPI allocates for flows and its caches
+	uint8_t *tables; // what it allocates once, when it is made: trees and automata that are
+			 // walked at random, on huge pages, one piece behind the other
+	size_t tables_size, tables_used;
+	bool making; // now
+	struct ndpi_hosts hosts;
 	bool plain; // the library guesses and asks its dissectors by itself
 	bool peers_cached; // a BitTorrent or mining peer was seen: its address names later flows
 };
@@ -35,21 +41,38 @@ struct ndpi_state {
 	bool given_up; // out of memory
 };
 
-// nDPI's allocator is one for the process; who calls into it says whose arena is meant. Without one
-// (while a module is made and ended) it is the C library's.
-static _Thread_local struct arena *arena_now;
+// nDPI's allocator is one for the process; who calls into it says whose memory is meant.
+static _Thread_local struct ndpi *caller;
+
+static void *tables_take(struct ndpi *self, size_t size)
+{
+	enum { ALIGN = 16 };
+	size_t whole = (size + ALIGN - 1) & ~(size_t)(ALIGN - 1);
+
+	if (size > self->tables_size || whole > self->tables_size - self->tables_used)
+		return malloc(size);
+	self->tables_used += whole;
+	return self->tables + self->tables_used - whole;
+}
 
 static void *library_malloc(size_t size)
 {
-	return arena_now == NULL ? malloc(size) : arena_take(arena_now, size);
+	if (caller == NULL)
+		return malloc(size);
+	return caller->making ? tables_take(caller, size) : arena_take(&caller->arena, size);
 }
 
 static void library_free(void *memory)
 {
-	if (memory != NULL && arena_now != NULL && arena_owns(arena_now, memory))
-		arena_give(arena_now, memory);
-	else
-		free(memory);
+	const uint8_t *at = memory;
+
+	if (at == NULL)
+		return;
+	if (caller != NULL && arena_owns(&caller->arena, memory))
+		arena_give(&caller->arena, memory);
+	else if (caller == NULL || at < caller->tables ||
+		at >= caller->tables + caller->tables_size)
+		free(memory); // of the tables' nothing comes back before all of it
 }
 
 // A reference from here is what brings ndpi_text.c into every program that has this file.
@@ -82,16 +105,38 @@ static void ndpi_classifier_close(void *object)
 
 	if (self == NULL)
 		return;
-	arena_now = &self->arena;
+	caller = self;
 	if (self->module != NULL)
 		ndpi_exit_detection_module(self->module);
-	arena_now = NULL;
+	caller = NULL;
 	arena_fini(&self->arena);
+	memory_release(self->tables, self->tables_size);
 	free(self);
+}
+
+static int module_make(struct ndpi *self)
+{
+	NDPI_PROTOCOL_BITMASK all;
+
+	set_ndpi_malloc(library_malloc);
+	set_ndpi_free(library_free);
+	caller = self;
+	self->making = true;
+	self->module = ndpi_init_detection_module(ndpi_no_prefs);
+	if (self->module != NULL) {
+		NDPI_BITMASK_SET_ALL(all);
+		ndpi_set_protocol_detection_bitmask2(self->module, &all);
+		ndpi_finalize_initialization(self->module);
+	}
+	self->making = false;
+	caller = NULL;
+	return self->module == NULL ? -ENOMEM : 0;
 }
 
 static int ndpi_classifier_open(void **ret_self, const struct classifier_config *config)
 {
+	enum { TABLES_SIZE = 16 << 20 }; // a third is used; what does not fit is the C library's
+
 	// A library of another version than the header's would read other fields.
 	if (ndpi_detection_get_sizeof_ndpi_flow_struct() != sizeof(struct ndpi_flow_struct))
 		return -ENOTSUP;
@@ -102,15 +147,13 @@ static int ndpi_classifier_open(void **ret_self, const struct classifier_config 
 	if (err)
 		goto fail;
 	err = -ENOMEM;
-	set_ndpi_malloc(library_malloc);
-	set_ndpi_free(library_free);
-	self->module = ndpi_init_detection_module(ndpi_no_prefs);
-	if (self->module == NULL)
+	self->tables = memory_reserve(TABLES_SIZE);
+	if (self->tables == NULL)
 		goto fail;
-	NDPI_PROTOCOL_BITMASK all;
-	NDPI_BITMASK_SET_ALL(all);
-	ndpi_set_protocol_detection_bitmask2(self->module, &all);
-	ndpi_finalize_initialization(self->module);
+	self->tables_size = TABLES_SIZE;
+	err = module_make(self);
+	if (err)
+		goto fail;
 	self->plain = config->plain || !ndpi_dispatch_install(self->module);
 	taxonomy_fill(config->taxonomy, self->module, self->plain);
 	*ret_self = self;
@@ -281,18 +324,15 @@ static void guess_write(
 	struct ndpi *self, struct ndpi_flow_struct *flow, const struct flow_view *view)
 {
 	unsigned first = view->first_end;
-	uint8_t user_defined;
+	const uint8_t *ip[2] = {view->ip[first], view->ip[1 - first]};
+	uint16_t port[2] = {view->port[first], view->port[1 - first]};
+	uint16_t host = NDPI_PROTOCOL_UNKNOWN;
 
 	flow->protocol_id_already_guessed = 1;
-	flow->guessed_protocol_id = ndpi_guess_protocol_id(self->module, flow, view->ip_proto,
-		view->port[first], view->port[1 - first], &user_defined);
-	if (view->ip_version != 4)
-		return;
-	flow->guessed_host_protocol_id =
-		ndpi_dispatch_host(self->module, view->ip[first], view->port[first]);
-	if (flow->guessed_host_protocol_id == NDPI_PROTOCOL_UNKNOWN)
-		flow->guessed_host_protocol_id = ndpi_dispatch_host(
-			self->module, view->ip[1 - first], view->port[1 - first]);
+	flow->guessed_protocol_id = ndpi_dispatch_port(self->module, flow, view->ip_proto, port);
+	for (unsigned i = 0; i < 2 && host == NDPI_PROTOCOL_UNKNOWN && view->ip_version == 4; i++)
+		host = ndpi_dispatch_host(self->module, &self->hosts, ip[i], port[i]);
+	flow->guessed_host_protocol_id = host;
 }
 
 // A packet that nDPI refuses makes it guess nothing.
@@ -354,11 +394,11 @@ static enum classify_next ndpi_classifier_inspect(void *object, void *object_sta
 		opening_write(flow, view);
 	if (guess)
 		guess_write(self, flow, view);
-	arena_now = &self->arena;
+	caller = self;
 	self->arena.full = false;
 	state->last = ndpi_detection_process_packet(self->module, flow, p->data + p->l3_offset,
 		(uint16_t)MIN(size, (uint32_t)UINT16_MAX), p->time_ns / NS_PER_MS);
-	arena_now = NULL;
+	caller = NULL;
 	if (guess && flow->l4_proto == 0)
 		guess_undo(flow);
 	if (self->arena.full) {
@@ -416,12 +456,12 @@ static void ndpi_classifier_finish(
 	struct ndpi_state *state = object_state;
 	uint8_t guessed;
 
-	arena_now = &self->arena;
+	caller = self;
 	if (!state->given_up && state->flow.init_finished &&
 		state->last.app_protocol == NDPI_PROTOCOL_UNKNOWN)
 		state->last = ndpi_detection_giveup(self->module, &state->flow, 0, &guessed);
 	ndpi_free_flow_data(&state->flow);
-	arena_now = NULL;
+	caller = NULL;
 	verdict_report(self, state, report);
 }
 

@@ -12,6 +12,7 @@
 #define NDPI_LIB_COMPILATION // shows struct ndpi_detection_module_struct
 #include <ndpi/ndpi_api.h>
 
+#include <assert.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -563,11 +564,20 @@ static bool list_make(struct list *list, const struct ndpi_call_function_struct 
 	return true;
 }
 
-// ---- Addresses
+// ---- Ports and addresses
 
-// Of the 65536 first halves of an IPv4 address: whether the library's tree of addresses knows any
-// that begins so (some 6 % do). The same in every module.
+// Ports that the library knows a protocol by, of TCP and of UDP; and, of the 65536 first halves of
+// an IPv4 address, whether its tree of addresses knows any that begins so: some 6 % do. The same in
+// every module.
+static uint64_t known_ports[2][65536 / 64];
 static uint64_t known_halves[65536 / 64];
+
+static void port_note(const void *node, ndpi_VISIT, int, void *ports)
+{
+	unsigned port = (*(ndpi_default_ports_tree_node_t *const *)node)->default_port;
+
+	((uint64_t *)ports)[port / 64] |= UINT64_C(1) << port % 64;
+}
 
 static void halves_note(const ndpi_patricia_node_t *node)
 {
@@ -584,16 +594,54 @@ static void halves_note(const ndpi_patricia_node_t *node)
 	halves_note(node->r);
 }
 
-uint16_t ndpi_dispatch_host(
-	struct ndpi_detection_module_struct *module, const uint8_t ip[4], uint16_t port)
+static bool has_bit(const uint64_t *bits, unsigned number)
 {
-	uint32_t half = (uint32_t)(ip[0] << 8 | ip[1]);
+	return (bits[number / 64] >> number % 64 & 1) != 0;
+}
+
+uint16_t ndpi_dispatch_port(struct ndpi_detection_module_struct *module,
+	struct ndpi_flow_struct *flow, uint8_t ip_proto, const uint16_t port[2])
+{
+	const uint64_t *ports = known_ports[ip_proto == IPPROTO_TCP ? 0 : 1];
+	uint8_t user_defined;
+
+	if (!has_bit(ports, port[0]) && !has_bit(ports, port[1]))
+		return NDPI_PROTOCOL_UNKNOWN;
+	return ndpi_guess_protocol_id(module, flow, ip_proto, port[0], port[1], &user_defined);
+}
+
+// What the tree knows of an address, from the cache or into it.
+static const struct ndpi_host *host_find(
+	struct ndpi_detection_module_struct *module, struct ndpi_hosts *hosts, struct in_addr ip)
+{
+	ndpi_patricia_tree_t *tree = module->protocols_ptree;
+	struct ndpi_host *host = &hosts->slots[ip.s_addr * UINT32_C(0x9e3779b1) >> 22];
+	ndpi_prefix_t prefix;
+
+	static_assert(NDPI_HOSTS == 1 << (32 - 22));
+	if (host->ip == ip.s_addr && host->filled)
+		return host;
+	ndpi_fill_prefix_v4(&prefix, &ip, 32, tree->maxbits);
+	const ndpi_patricia_node_t *node = ndpi_patricia_search_best(tree, &prefix);
+	*host = (struct ndpi_host){.ip = ip.s_addr, .filled = true};
+	if (node != NULL) {
+		host->protocol = (uint16_t)node->value.u.uv32.user_value;
+		host->port = node->value.u.uv32.additional_user_value;
+	}
+	return host;
+}
+
+uint16_t ndpi_dispatch_host(struct ndpi_detection_module_struct *module, struct ndpi_hosts *hosts,
+	const uint8_t ip[4], uint16_t port)
+{
 	struct in_addr address;
 
-	if (!(known_halves[half / 64] >> half % 64 & 1))
+	if (!has_bit(known_halves, (unsigned)(ip[0] << 8 | ip[1])))
 		return NDPI_PROTOCOL_UNKNOWN;
 	memcpy(&address, ip, sizeof(address));
-	return ndpi_network_port_ptree_match(module, &address, htons(port));
+	const struct ndpi_host *host = host_find(module, hosts, address);
+	return host->port == 0 || host->port == htons(port) ? host->protocol
+							    : NDPI_PROTOCOL_UNKNOWN;
 }
 
 // ---- Installation
@@ -631,8 +679,11 @@ bool ndpi_dispatch_install(struct ndpi_detection_module_struct *module)
 				module->callback_buffer_size_udp, false) &&
 			rules_make()))
 		return false;
-	if (!made)
+	if (!made) {
+		ndpi_twalk(module->tcpRoot, port_note, known_ports[0]);
+		ndpi_twalk(module->udpRoot, port_note, known_ports[1]);
 		halves_note(((ndpi_patricia_tree_t *)module->protocols_ptree)->head);
+	}
 	made = true;
 	list_take(module->callback_buffer_tcp_payload, &module->callback_buffer_size_tcp_payload,
 		dispatch_tcp);

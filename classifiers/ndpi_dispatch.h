@@ -6,13 +6,30 @@
 #include <stdint.h>
 
 struct ndpi_detection_module_struct;
+struct ndpi_flow_struct;
 
 // Puts our loop in the place of the module's own, for TCP segments with data and UDP datagrams;
 // what it says of a flow is the same, it only takes less time to say it. False, and the module as
 // it was: this is not the library that we know from inside. One thread at a time.
 bool ndpi_dispatch_install(struct ndpi_detection_module_struct *module);
 
-// Which protocol the library knows this IPv4 address and port by (ndpi_network_port_ptree_match());
-// 0: none. Of a module that the loop was put into.
-uint16_t ndpi_dispatch_host(
-	struct ndpi_detection_module_struct *module, const uint8_t ip[4], uint16_t port);
+// Which protocol it knows by one of these ports, the lower one first (ndpi_guess_protocol_id()); 0:
+// none. TCP or UDP; of a module that the loop was put into, as the next.
+uint16_t ndpi_dispatch_port(struct ndpi_detection_module_struct *module,
+	struct ndpi_flow_struct *flow, uint8_t ip_proto, const uint16_t port[2]);
+
+enum { NDPI_HOSTS = 1024 };
+
+// Addresses looked up last, zeroed at first. One thread.
+struct ndpi_hosts {
+	struct ndpi_host {
+		uint32_t ip; // network byte order
+		uint32_t port; // network byte order; 0: any
+		uint16_t protocol;
+		bool filled;
+	} slots[NDPI_HOSTS];
+};
+
+// Which protocol it knows by this IPv4 address and port (ndpi_network_port_ptree_match()); 0: none.
+uint16_t ndpi_dispatch_host(struct ndpi_detection_module_struct *module, struct ndpi_hosts *hosts,
+	const uint8_t ip[4], uint16_t port);

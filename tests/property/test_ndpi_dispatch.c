@@ -357,6 +357,8 @@ static void test_captures(void **)
 
 // ---- Addresses and lines
 
+static struct ndpi_hosts hosts;
+
 static void address_check(uint32_t ip)
 {
 	static const uint16_t address_ports[] = {53, 80, 443, 8443, 9001, 40000};
@@ -366,7 +368,7 @@ static void address_check(uint32_t ip)
 	uint8_t octets_of[4];
 
 	memcpy(octets_of, &wire, sizeof(octets_of));
-	assert_int_equal(ndpi_dispatch_host(module, octets_of, port),
+	assert_int_equal(ndpi_dispatch_host(module, &hosts, octets_of, port),
 		ndpi_network_port_ptree_match(module, &address, htons(port)));
 }
 
@@ -395,6 +397,23 @@ static void test_addresses(void **)
 	assert_true(nodes_check(((ndpi_patricia_tree_t *)module->protocols_ptree)->head) > 10000);
 	for (unsigned i = 0; i < 300000; i++)
 		address_check(random_next(65536) << 16 | random_next(65536));
+}
+
+static void test_ports(void **)
+{
+	struct ndpi_flow_struct flow = {0};
+	uint8_t user_defined;
+
+	random_state = 1;
+	for (unsigned i = 0; i < 65536 * 4; i++) {
+		uint16_t port[2] = {(uint16_t)i, (uint16_t)random_next(65536)};
+		uint8_t proto = i & 1 << 16 ? IPPROTO_TCP : IPPROTO_UDP;
+		if (i & 1 << 17)
+			port[1] = PICK(ports);
+		assert_int_equal(ndpi_dispatch_port(module, &flow, proto, port),
+			ndpi_guess_protocol_id(
+				module, &flow, proto, port[0], port[1], &user_defined));
+	}
 }
 
 // The packet is the same whether lines_settle() or ndpi_parse_packet_line_info() saw that there is
@@ -432,6 +451,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_made, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_captures, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_addresses, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_ports, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_lines, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
