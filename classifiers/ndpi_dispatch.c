@@ -374,12 +374,10 @@ static unsigned asked_before(const struct ndpi_detection_module_struct *module,
 		: NOT_LISTED;
 }
 
-// Excludes who stands at these places. Mostly it is nearly all there are rules for, at once.
-static void exclude_places(struct ndpi_flow_struct *flow, const struct mask *out)
+// Excludes who stands at these places. `many`: it is nearly all there are rules for.
+static void exclude_places(struct ndpi_flow_struct *flow, const struct mask *out, bool many)
 {
-	enum { FEW = 16 };
 	NDPI_PROTOCOL_BITMASK *set = &flow->excluded_protocol_bitmask, old = *set;
-	bool many = __builtin_popcountll(out->word[0]) + __builtin_popcountll(out->word[1]) > FEW;
 
 	for (unsigned i = 0; many && i < MARK_WORD; i++)
 		set->fds_bits[i] |= excluding_protocols.fds_bits[i];
@@ -403,7 +401,7 @@ static bool datagram_filter(const struct ndpi_detection_module_struct *module,
 {
 	struct mask out, wait;
 	struct shown d;
-	bool taken = false;
+	bool taken = false, first = (done->word[0] | done->word[1]) == 0;
 
 	shown_read(&d, module, flow);
 	datagram_judge(&d, &out, &wait);
@@ -413,7 +411,7 @@ static bool datagram_filter(const struct ndpi_detection_module_struct *module,
 		left->word[i] &= ~(out.word[i] | wait.word[i]);
 		done->word[i] |= out.word[i] & ~udp_list.come_back.word[i];
 	}
-	exclude_places(flow, &out);
+	exclude_places(flow, &out, first);
 	return taken;
 }
 
@@ -566,11 +564,12 @@ static bool list_make(struct list *list, const struct ndpi_call_function_struct 
 
 // ---- Ports and addresses
 
-// Ports that the library knows a protocol by, of TCP and of UDP; and, of the 65536 first halves of
-// an IPv4 address, whether its tree of addresses knows any that begins so: some 6 % do. The same in
-// every module.
+// Ports that the library knows a protocol by, of TCP and of UDP; and whether its tree of addresses
+// knows any that begins with these 16 bits (of 6 in 100 it does) and with these 20 (of 2 in 100).
+// The same in every module.
+enum { SHORT_BITS = 16, LONG_BITS = 20 };
 static uint64_t known_ports[2][65536 / 64];
-static uint64_t known_halves[65536 / 64];
+static uint64_t known_short[(1 << SHORT_BITS) / 64], known_long[(1 << LONG_BITS) / 64];
 
 static void port_note(const void *node, ndpi_VISIT, int, void *ports)
 {
@@ -579,19 +578,27 @@ static void port_note(const void *node, ndpi_VISIT, int, void *ports)
 	((uint64_t *)ports)[port / 64] |= UINT64_C(1) << port % 64;
 }
 
-static void halves_note(const ndpi_patricia_node_t *node)
+static void beginnings_note(uint64_t *known, unsigned bits, uint32_t ip, unsigned prefix_len)
+{
+	uint32_t count = prefix_len < bits ? 1u << (bits - prefix_len) : 1;
+	uint32_t first =
+		ip >> (32 - bits) & ~(count - 1); // behind the prefix there may stand anything
+
+	for (uint32_t i = first; i < first + count; i++)
+		known[i / 64] |= UINT64_C(1) << i % 64;
+}
+
+static void addresses_note(const ndpi_patricia_node_t *node)
 {
 	if (node == NULL)
 		return;
 	if (node->prefix != NULL) {
-		uint32_t half = ntohl(node->prefix->add.sin.s_addr) >> 16;
-		uint32_t count = node->prefix->bitlen < 16 ? 1u << (16 - node->prefix->bitlen) : 1;
-		half &= ~(count - 1); // behind the prefix there may stand anything
-		for (uint32_t i = half; i < half + count; i++)
-			known_halves[i / 64] |= UINT64_C(1) << i % 64;
+		uint32_t ip = ntohl(node->prefix->add.sin.s_addr);
+		beginnings_note(known_short, SHORT_BITS, ip, node->prefix->bitlen);
+		beginnings_note(known_long, LONG_BITS, ip, node->prefix->bitlen);
 	}
-	halves_note(node->l);
-	halves_note(node->r);
+	addresses_note(node->l);
+	addresses_note(node->r);
 }
 
 static bool has_bit(const uint64_t *bits, unsigned number)
@@ -636,7 +643,10 @@ uint16_t ndpi_dispatch_host(struct ndpi_detection_module_struct *module, struct 
 {
 	struct in_addr address;
 
-	if (!has_bit(known_halves, (unsigned)(ip[0] << 8 | ip[1])))
+	unsigned beginning = (unsigned)(ip[0] << 12 | ip[1] << 4 | ip[2] >> 4);
+
+	if (!has_bit(known_short, beginning >> (LONG_BITS - SHORT_BITS)) ||
+		!has_bit(known_long, beginning))
 		return NDPI_PROTOCOL_UNKNOWN;
 	memcpy(&address, ip, sizeof(address));
 	const struct ndpi_host *host = host_find(module, hosts, address);
@@ -682,7 +692,7 @@ bool ndpi_dispatch_install(struct ndpi_detection_module_struct *module)
 	if (!made) {
 		ndpi_twalk(module->tcpRoot, port_note, known_ports[0]);
 		ndpi_twalk(module->udpRoot, port_note, known_ports[1]);
-		halves_note(((ndpi_patricia_tree_t *)module->protocols_ptree)->head);
+		addresses_note(((ndpi_patricia_tree_t *)module->protocols_ptree)->head);
 	}
 	made = true;
 	list_take(module->callback_buffer_tcp_payload, &module->callback_buffer_size_tcp_payload,
