@@ -287,11 +287,12 @@ static int capture_receive(struct capture *capture, struct packet_batch *batch)
 
 static void capture_get_stats(struct capture *capture, struct capture_stats *ret)
 {
-	*ret = (struct capture_stats){
-		// Counted by the port, not by queue: once.
-		.dropped_nic = capture->watches ? port_lost(capture->port) : 0,
-		.clock_step_ns = capture->clock.step_ns,
-	};
+	*ret = (struct capture_stats){.clock_step_ns = capture->clock.step_ns};
+	if (!capture->watches)
+		return; // they are the port's, which has no other count of them: once
+	port_lost(capture->port, ret->nic_lost);
+	for (unsigned i = 0; i < NIC_LOSS_COUNT; i++)
+		ret->dropped_nic += ret->nic_lost[i];
 }
 
 static const char *capture_error(struct capture *capture)

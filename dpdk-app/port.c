@@ -33,7 +33,8 @@ struct port {
 	struct rte_mempool *pool;
 	int time_field; // where an mbuf holds the driver's time, us since 1970; -1: nowhere
 	uint64_t time_flag;
-	uint64_t lost_before; // of the port's life before we opened it
+	uint64_t lost_before[NIC_LOSS_COUNT]; // of the port's life before we opened it
+	uint64_t lost[NIC_LOSS_COUNT]; // as last seen, with that
 	atomic_bool removed; // set by DPDK's interrupt thread
 };
 
@@ -255,13 +256,15 @@ static void unwatch(struct port *port)
 		rte_dev_event_callback_unregister(port->device, on_device, port);
 }
 
-static uint64_t lost_so_far(const struct port *port)
+static void see_losses(struct port *port)
 {
 	struct rte_eth_stats stats;
 
-	return rte_eth_stats_get(port->id, &stats) == 0
-		? stats.imissed + stats.ierrors + stats.rx_nombuf
-		: 0;
+	if (rte_eth_stats_get(port->id, &stats) != 0)
+		return;
+	port->lost[NIC_MISSED] = stats.imissed;
+	port->lost[NIC_ERRORS] = stats.ierrors;
+	port->lost[NIC_NO_BUFFER] = stats.rx_nombuf;
 }
 
 // Whether the driver says of its key that it is another. What it does not fill in is left as it is.
@@ -298,7 +301,8 @@ static int start(
 			rte_strerror(-err));
 	port->started = true;
 	check_key(port);
-	port->lost_before = lost_so_far(port);
+	see_losses(port);
+	memcpy(port->lost_before, port->lost, sizeof(port->lost));
 	// What a driver cannot do it does not do either.
 	rte_eth_dev_flow_ctrl_set(port->id, &no_pauses);
 	if (config->promiscuous && rte_eth_promiscuous_enable(port->id) != 0)
@@ -449,7 +453,9 @@ int port_check(struct port *port)
 	return 0;
 }
 
-uint64_t port_lost(struct port *port)
+void port_lost(struct port *port, uint64_t ret[NIC_LOSS_COUNT])
 {
-	return lost_so_far(port) - port->lost_before;
+	see_losses(port);
+	for (unsigned i = 0; i < NIC_LOSS_COUNT; i++)
+		ret[i] = port->lost[i] - port->lost_before[i];
 }

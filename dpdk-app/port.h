@@ -54,5 +54,6 @@ bool port_stamps(const struct port *port); // whether it ever gives one
 // cable may be pulled) and the device there. Returns 0, or -ENODEV: it was removed.
 int port_check(struct port *port);
 
-// Packets that the NIC or its driver lost since port_open().
-uint64_t port_lost(struct port *port);
+// Packets that the NIC or its driver lost since port_open(), by cause; of a port that was removed,
+// what was known last. The thread of port_check(), or main while that does not run.
+void port_lost(struct port *port, uint64_t ret[NIC_LOSS_COUNT]);

@@ -179,6 +179,20 @@ class SameRecords(Scratch):
                    for i in range(130)]
         self.same(self.path("leap", f.pcap(packets)))
 
+    def test_what_was_lost_on_a_terminal(self):
+        frames = self.path("large", capture_of([datagram(60000)] * 200))
+        terminal, side = os.openpty()
+        self.addCleanup(os.close, terminal)
+        subprocess.run([WEIR_DPDK, *eal("--vdev", f"net_pcap0,rx_pcap={frames}"), *self.state, "-i",
+                        "net_pcap0", *self.LIVE, "--set", "capture.buffer=1MiB", "-o",
+                        self.path("out")], stdin=subprocess.DEVNULL, stdout=side,
+                       stderr=subprocess.DEVNULL, check=True, timeout=60)
+        os.close(side)
+        said = os.read(terminal, 65536).decode()
+        self.assertIn("lost before us: 0 in the kernel, ", said)
+        # What this driver makes of a frame for which it has too few of several buffers.
+        self.assertIn("in the NIC, errors by its driver's count: ", said)
+
     def test_too_few_buffers(self):
         """What finds no room is counted: nothing is lost in silence."""
         frames = [datagram(60000)] * 200 + [datagram(100)] * 10
@@ -189,6 +203,8 @@ class SameRecords(Scratch):
         self.assertGreater(lost, 0)
         self.assertGreater(health["packets"], 0)
         self.assertEqual(health["packets"] + lost, len(frames))
+        self.assertEqual(sum(health["interfaces"][0].get(f"nic_{cause}", 0)
+                             for cause in ("missed", "errors", "no_buffer")), lost)
         self.assertIn('port "net_pcap0": rx', done.said)
 
 

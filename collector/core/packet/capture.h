@@ -34,9 +34,17 @@ struct capture_config {
 	uint64_t fanout_key; // of a program of ours that shares packets out; 0: the kernel's hash
 };
 
+enum nic_loss {
+	NIC_MISSED, // its queue was full
+	NIC_ERRORS, // what its driver calls errors: damaged on the wire, most of them
+	NIC_NO_BUFFER, // its driver found no memory for them
+	NIC_LOSS_COUNT,
+};
+
 struct capture_stats {
 	uint64_t dropped_kernel; // lost before we could read them
 	uint64_t dropped_nic;
+	uint64_t nic_lost[NIC_LOSS_COUNT]; // of those, by cause, where the source can tell
 	int64_t clock_step_ns; // how far the wall clock was moved since the start, live
 };
 

@@ -25,6 +25,7 @@ struct merge_source {
 	_Atomic bool
 		broken; // owner: wo, others: ro, as all that follows; tells that `error` is there
 	_Atomic uint64_t seen_packets, seen_bytes, dropped_kernel, dropped_nic;
+	_Atomic uint64_t nic_lost[NIC_LOSS_COUNT];
 	_Atomic int64_t clock_step_ns;
 	struct packet_batch batch;
 };
@@ -335,6 +336,11 @@ static void merge_stats(struct capture *m, struct capture_stats *ret)
 		m->ops->stats(s->capture, &one);
 		ret->dropped_kernel += one.dropped_kernel;
 		ret->dropped_nic += one.dropped_nic;
+		for (unsigned c = 0; c < NIC_LOSS_COUNT; c++) {
+			ret->nic_lost[c] += one.nic_lost[c];
+			atomic_store_explicit(
+				&s->nic_lost[c], one.nic_lost[c], memory_order_relaxed);
+		}
 		if (i == 0)
 			ret->clock_step_ns = one.clock_step_ns;
 		atomic_store_explicit(&s->seen_packets, s->packets, memory_order_relaxed);
@@ -355,6 +361,9 @@ void merge_source_stats(const struct capture *m, uint32_t i, struct capture_stat
 		.dropped_nic = atomic_load_explicit(&s->dropped_nic, memory_order_relaxed),
 		.clock_step_ns = atomic_load_explicit(&s->clock_step_ns, memory_order_relaxed),
 	};
+	for (unsigned c = 0; c < NIC_LOSS_COUNT; c++)
+		ret_stats->nic_lost[c] =
+			atomic_load_explicit(&s->nic_lost[c], memory_order_relaxed);
 	*ret_packets = atomic_load_explicit(&s->seen_packets, memory_order_relaxed);
 	*ret_bytes = atomic_load_explicit(&s->seen_bytes, memory_order_relaxed);
 }

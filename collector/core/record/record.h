@@ -9,6 +9,7 @@
 #include "core/classify/taxonomy.h"
 #include "core/client/client.h"
 #include "core/event/event.h"
+#include "core/packet/capture.h"
 #include "core/privacy/policy.h"
 #include "core/record/batch.h"
 
@@ -76,6 +77,7 @@ struct health_interface {
 	const char *name;
 	uint32_t queue;
 	uint64_t packets, bytes, dropped_kernel, dropped_nic;
+	uint64_t nic_lost[NIC_LOSS_COUNT];
 };
 
 // SCHEMA.md, health.lost: why a row did not arrive.

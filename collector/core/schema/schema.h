@@ -427,7 +427,13 @@ const char *schema_unit_name(enum field_unit unit); // "ns"; "" for none and for
 	HS(S, interfaces, 3, packets, COUNT64, PACKETS, true, e->packets) \
 	HS(S, interfaces, 4, bytes, COUNT64, OCTETS, true, e->bytes) \
 	HS(S, interfaces, 5, dropped_kernel, COUNT64, PACKETS, true, e->dropped_kernel) \
-	HS(S, interfaces, 6, dropped_nic, COUNT64, PACKETS, true, e->dropped_nic)
+	HS(S, interfaces, 6, dropped_nic, COUNT64, PACKETS, true, e->dropped_nic) \
+	HS(S, interfaces, 7, nic_missed, COUNT64, PACKETS, e->nic_lost[NIC_MISSED] > 0, \
+		e->nic_lost[NIC_MISSED]) \
+	HS(S, interfaces, 8, nic_errors, COUNT64, PACKETS, e->nic_lost[NIC_ERRORS] > 0, \
+		e->nic_lost[NIC_ERRORS]) \
+	HS(S, interfaces, 9, nic_no_buffer, COUNT64, PACKETS, e->nic_lost[NIC_NO_BUFFER] > 0, \
+		e->nic_lost[NIC_NO_BUFFER])
 #define HEALTH_DROPS_FIELDS(S) \
 	HS(S, drops, 1, reason, STRING, NONE, true, text(drop_reason_name(e->reason))) \
 	HS(S, drops, 2, packets, COUNT64, PACKETS, true, e->packets)

@@ -318,6 +318,8 @@ static void sum_sources(
 		one.dropped_nic = stats.dropped_nic;
 		ret->dropped_kernel += stats.dropped_kernel;
 		ret->dropped_nic += stats.dropped_nic;
+		for (unsigned c = 0; c < NIC_LOSS_COUNT; c++)
+			ret->nic_lost[c] += one.nic_lost[c] = stats.nic_lost[c];
 		if (i == 0)
 			ret->clock_step_ns = stats.clock_step_ns;
 		if (interfaces != NULL)

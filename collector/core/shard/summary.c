@@ -295,6 +295,21 @@ static void print_applications(const struct summary *s, FILE *out)
 	free(sorted);
 }
 
+// By cause, where the source can tell.
+static void print_nic(const struct capture_stats *capture, FILE *out)
+{
+	static const char *const causes[NIC_LOSS_COUNT] = {
+		[NIC_MISSED] = "its queue was full",
+		[NIC_ERRORS] = "errors by its driver's count",
+		[NIC_NO_BUFFER] = "no buffer was free (capture.buffer)",
+	};
+
+	for (unsigned i = 0; i < NIC_LOSS_COUNT; i++)
+		if (capture->nic_lost[i] > 0)
+			fprintf(out, "    in the NIC, %s: %" PRIu64 "\n", causes[i],
+				capture->nic_lost[i]);
+}
+
 static void print_packets(const struct summary_run *run, FILE *out)
 {
 	const uint64_t *c = run->counters;
@@ -317,6 +332,7 @@ static void print_packets(const struct summary_run *run, FILE *out)
 		fprintf(out,
 			"  lost before us: %" PRIu64 " in the kernel, %" PRIu64 " in the NIC\n",
 			run->capture->dropped_kernel, run->capture->dropped_nic);
+	print_nic(run->capture, out);
 	fprintf(out,
 		"flows: %" PRIu64 " (segments ended idle %" PRIu64 ", active %" PRIu64
 		", end %" PRIu64 ", forced %" PRIu64 ", resources %" PRIu64 ")\n",

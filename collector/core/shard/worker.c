@@ -27,6 +27,8 @@ static void publish_stats(struct worker *w)
 	shard->ops->stats(shard->capture, &stats);
 	atomic_store_explicit(&w->dropped_kernel, stats.dropped_kernel, memory_order_relaxed);
 	atomic_store_explicit(&w->dropped_nic, stats.dropped_nic, memory_order_relaxed);
+	for (unsigned i = 0; i < NIC_LOSS_COUNT; i++)
+		atomic_store_explicit(&w->nic_lost[i], stats.nic_lost[i], memory_order_relaxed);
 	atomic_store_explicit(&w->clock_step_ns, stats.clock_step_ns, memory_order_relaxed);
 }
 
@@ -97,5 +99,7 @@ void worker_stats(const struct worker *w, struct capture_stats *ret)
 {
 	ret->dropped_kernel = atomic_load_explicit(&w->dropped_kernel, memory_order_relaxed);
 	ret->dropped_nic = atomic_load_explicit(&w->dropped_nic, memory_order_relaxed);
+	for (unsigned i = 0; i < NIC_LOSS_COUNT; i++)
+		ret->nic_lost[i] = atomic_load_explicit(&w->nic_lost[i], memory_order_relaxed);
 	ret->clock_step_ns = atomic_load_explicit(&w->clock_step_ns, memory_order_relaxed);
 }
