@@ -108,10 +108,10 @@ class Run(unittest.TestCase):
         self.assertEqual(check.compare({"B": {"new": 6}}, {})[1], ["B new"])
 
     def test_stages_of(self):
-        # Beyond the empty capture's, and beyond the stage before.
-        start = {level: (0, 1000) for level in check.LEVELS}
-        counts = {level: (10, 1000 + 100 * (i + 1)) for i, level in enumerate(check.LEVELS)}
-        self.assertEqual(check.stages_of(counts, start), {level: 10.0 for level in check.LEVELS})
+        # What comes once does not count, and a stage is what it adds to the one before.
+        part = {level: (10, 9999 + 100 * (i + 1)) for i, level in enumerate(check.LEVELS)}
+        whole = {level: (30, 9999 + 300 * (i + 1)) for i, level in enumerate(check.LEVELS)}
+        self.assertEqual(check.stages_of(whole, part), {level: 10.0 for level in check.LEVELS})
 
 
 if __name__ == "__main__":
