@@ -98,7 +98,7 @@ static void test_retransmission_and_wrap(void **)
 	// Partly new data is not a repetition.
 	send((struct sent){0, TCP_ACK, seq + 150, 901, 100, 2004, 100});
 	assert_int_equal(flow.tcp.retransmissions[0], 2);
-	assert_int_equal(flow.tcp.next_seq[0], seq + 250);
+	assert_int_equal(flow.next_seq[0], seq + 250);
 }
 
 static void test_keep_alive_is_no_retransmission(void **)

@@ -4,8 +4,8 @@
 // SYN/ACK, else the first sender), end 1 the other; [2] arrays are by sending end. The ledger,
 // which alone knows who is local, may turn a mid_flow one round.
 //
-// An established flow's packet touches the key line, the counter line and, for TCP, the sequence
-// line; the cold lines only when something happens.
+// An established flow's packet touches the key line and the counter line; the sequence line where
+// TCP is not in its order, and the cold lines only when something happens.
 #pragma once
 
 #include "core/base/compiler.h"
@@ -62,24 +62,22 @@ struct flow {
 	uint8_t bits; // enum flow_bits
 	uint8_t timeout_class; // index of its idle timeout
 	uint16_t watching; // bit i: classifiers[i] still wants packets of this flow
-	uint32_t hash;
+	uint8_t seen; // bit e: end e has sent; bit 2+e: it has sent payload (over all segments);
+		      // FLOW_SEEN_LONG
+	uint8_t tcp_state; // enum tcp_state_bits, tcp_state.h
+	uint8_t tcp_flags[2]; // or of all, of the segment
 
 	// Counter line: of the segment so far.
 	uint64_t packets[2];
 	uint64_t bytes[2]; // L3 octets
 	uint64_t payload[2]; // L4 payload octets
 	uint64_t cut_ns; // when the segment is due: the flow's start + n x the active timeout
-	uint8_t tcp_flags[2]; // or of all, of the segment
-	uint8_t dscp[2]; // of each end's first packet
-	uint8_t seen; // bit e: end e has sent; bit 2+e: it has sent payload (over all segments);
-		      // FLOW_SEEN_LONG
-	uint8_t iface;
-	uint8_t reserved[2];
+	uint32_t next_seq[2]; // TCP, by end: one past the highest octet seen
 
-	// Sequence line: TCP only (tcp_state.c).
+	// Sequence line: of TCP what is not in its order (tcp_state.c), of others what few ask for.
 	struct flow_tcp {
-		uint32_t next_seq[2]; // by end: one past the highest octet seen
-		uint32_t acked[2]; // highest acknowledgement of that end's data
+		uint32_t acked[2]; // highest acknowledgement of that end's data, once it has sent
+				   // FIN
 		uint32_t hole_start[2]; // the latest range skipped, [start, end): what fills it was
 					// late
 		uint32_t hole_end[2];
@@ -87,11 +85,12 @@ struct flow {
 		uint32_t out_of_order[2];
 		uint16_t zero_window[2]; // saturating
 		uint8_t syn_retransmissions, fin_retransmissions; // saturating
-		uint8_t state; // enum tcp_state_bits, tcp_state.h
-		uint8_t flow_flags[2]; // or of all flags by end, of the whole flow
-		uint8_t reserved[7];
+		uint8_t reserved[2];
 	} tcp;
-	static_assert(sizeof(struct flow_tcp) == CACHE_LINE, "the sequence line");
+	uint32_t hash;
+	uint8_t dscp[2]; // of each end's first packet
+	uint8_t iface;
+	uint8_t reserved[9];
 
 	// Cold lines.
 	uint64_t start_ns; // table time of the flow's first packet

@@ -19,12 +19,13 @@ enum {
 	// Beyond flows_max, so that a batch's new flows always fit while its ended ones await their
 	// segment: at most a batch of evicted and a batch of replaced ones.
 	SPARE_FLOWS = 4 * PACKET_BATCH_MAX,
-	WALKED = 16, // between a flow that is due soon and its bucket, when they are got under way
+	WALK_PACKETS = 4, // between two steps of the walk
+	WALKED = 8, // between a flow that is due soon and its bucket, when they are got under way
 	EVICT_LOOKS = 8, // candidates compared for one eviction
 	CONVERSATION_PACKETS = 6, // a handshake, a question and its answer are fewer
 };
 
-#define WALK_AHEAD_NS (50 * NS_PER_MS) // three of the wheel's slots
+#define WALK_AHEAD_NS (17 * NS_PER_MS) // the wheel's slot that comes next
 
 enum timeout_class { TIMEOUT_TCP, TIMEOUT_UDP, TIMEOUT_OTHER, TIMEOUT_CLOSED, TIMEOUT_COUNT };
 
@@ -608,11 +609,12 @@ static void foresee_evictions(struct flow_table *t)
 	prefetch_flows(t, t->next_evicted, t->next_evicted_count);
 }
 
-static void prefetch_flow(const struct flow *flow)
+static void prefetch_flow(const struct flow *flow, const struct packet *p)
 {
 	__builtin_prefetch(&flow->key, 1);
 	__builtin_prefetch(&flow->packets, 1);
-	__builtin_prefetch(&flow->tcp, 1);
+	if (p->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST))
+		__builtin_prefetch(&flow->tcp, 1);
 }
 
 // First pass: keys, hashes, buckets under way. Second: flows of equal signature under way.
@@ -620,8 +622,9 @@ void flow_table_prepare(struct flow_table *t, struct packet_batch *batch)
 {
 	bool vlan_in_key = t->settings.vlan_in_key;
 	uint64_t until_ns = batch->now_ns + WALK_AHEAD_NS;
-	// Of the flows that are due one leads to the next, a cache miss each: they are looked for a
-	// step a packet, while other work is done.
+	// Of the flows that are due one leads to the next, a cache miss each: they are looked for
+	// while other work is done, in steps so far apart that each finds what the one before it
+	// fetched.
 	bool walking = flow_wheel_walk_on(t->wheel, &t->walk, until_ns);
 
 	prefetch_buckets(t, t->next_evicted, t->next_evicted_count);
@@ -629,7 +632,7 @@ void flow_table_prepare(struct flow_table *t, struct packet_batch *batch)
 		struct packet *p = &batch->packets[i];
 		struct flow_key *key = &t->keys[i];
 		p->flow = NULL;
-		if (walking) {
+		if (walking && i % WALK_PACKETS == 0) {
 			step_ahead(t);
 			walking = flow_wheel_walk_on(t->wheel, &t->walk, until_ns);
 		}
@@ -656,7 +659,7 @@ void flow_table_prepare(struct flow_table *t, struct packet_batch *batch)
 		t->candidates[i] = NULL;
 		if (match != 0) {
 			t->candidates[i] = flow_at(t, bucket->idx[__builtin_ctz(match)]);
-			prefetch_flow(t->candidates[i]);
+			prefetch_flow(t->candidates[i], p);
 		}
 	}
 	foresee_evictions(t);

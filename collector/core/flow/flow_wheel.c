@@ -173,6 +173,7 @@ bool flow_wheel_walk_on(const struct flow_wheel *wheel, struct wheel_walk *walk,
 	}
 	walk->tick = tick + 1;
 	walk->next = wheel->first[tick & (SLOTS - 1)];
+	__builtin_prefetch(&wheel->links[walk->next], 1);
 	return true;
 }
 
@@ -181,6 +182,8 @@ uint32_t flow_wheel_walk(const struct flow_wheel *wheel, struct wheel_walk *walk
 	uint32_t idx = walk->next, next = wheel->links[idx].next;
 
 	walk->next = next & END_OF_SLOT ? POOL_NONE : next;
+	if (!(next & END_OF_SLOT))
+		__builtin_prefetch(&wheel->links[next], 1);
 	return idx;
 }
 

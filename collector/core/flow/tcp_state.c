@@ -25,34 +25,34 @@ static void handshake(
 	struct flow_tcp *tcp = &flow->tcp;
 
 	if (p->tcp_flags & TCP_SYN) {
-		if ((tcp->state & (TCP_STATE_SEQ_0 << end)) && tcp->next_seq[end] == seq + 1)
+		if ((flow->tcp_state & (TCP_STATE_SEQ_0 << end)) && flow->next_seq[end] == seq + 1)
 			add_saturating(&tcp->syn_retransmissions);
 		if (!(p->tcp_flags & TCP_ACK)) {
-			tcp->state |= TCP_STATE_SYN;
-			tcp->state &= (uint8_t)~TCP_STATE_SYN_ACK;
+			flow->tcp_state |= TCP_STATE_SYN;
+			flow->tcp_state &= (uint8_t)~TCP_STATE_SYN_ACK;
 			flow->syn_ts_ns = p->ts_ns;
 			flow->rtt_server_us = UINT32_MAX;
-		} else if (!(tcp->state & TCP_STATE_SYN_ACK)) {
-			tcp->state |= TCP_STATE_SYN_ACK;
+		} else if (!(flow->tcp_state & TCP_STATE_SYN_ACK)) {
+			flow->tcp_state |= TCP_STATE_SYN_ACK;
 			flow->syn_ack_ts_ns = p->ts_ns;
-			if ((tcp->state & TCP_STATE_SYN) && end == 1)
+			if ((flow->tcp_state & TCP_STATE_SYN) && end == 1)
 				flow->rtt_server_us = latency_us(flow->syn_ts_ns, p->ts_ns);
 		}
-	} else if ((tcp->state & TCP_STATE_SYN_ACK) && end == 0 && (p->tcp_flags & TCP_ACK) &&
-		ack == tcp->next_seq[1]) {
+	} else if ((flow->tcp_state & TCP_STATE_SYN_ACK) && end == 0 && (p->tcp_flags & TCP_ACK) &&
+		ack == flow->next_seq[1]) {
 		flow->rtt_client_us = latency_us(flow->syn_ack_ts_ns, p->ts_ns);
-		tcp->state |= TCP_STATE_HANDSHAKE;
-	} else if (p->payload_len > 0 || !(tcp->state & (TCP_STATE_SYN | TCP_STATE_SYN_ACK))) {
-		tcp->state |= TCP_STATE_HANDSHAKE;
+		flow->tcp_state |= TCP_STATE_HANDSHAKE;
+	} else if (p->payload_len > 0 || !(flow->tcp_state & (TCP_STATE_SYN | TCP_STATE_SYN_ACK))) {
+		flow->tcp_state |= TCP_STATE_HANDSHAKE;
 	}
 }
 
 // Data that does not begin where the last ended: a keep-alive or probe, a repetition, late, or past
 // a hole.
-static void out_of_sequence(
-	struct flow_tcp *tcp, unsigned end, uint32_t seq, uint32_t stop, bool fin)
+static void out_of_sequence(struct flow *flow, unsigned end, uint32_t seq, uint32_t stop, bool fin)
 {
-	uint32_t next = tcp->next_seq[end];
+	struct flow_tcp *tcp = &flow->tcp;
+	uint32_t next = flow->next_seq[end];
 
 	if (seq_after(seq, next)) {
 		tcp->hole_start[end] = next;
@@ -82,20 +82,20 @@ static void sequence(struct flow *flow, const struct packet *p, unsigned end, ui
 	bool syn = p->tcp_flags & TCP_SYN, fin = p->tcp_flags & TCP_FIN;
 	uint32_t stop = seq + p->payload_len + (syn ? 1 : 0) + (fin ? 1 : 0);
 
-	if (!(tcp->state & known) || syn) {
+	if (!(flow->tcp_state & known) || syn) {
 		// A second SYN with another number begins anew.
-		if (!(tcp->state & known) || tcp->next_seq[end] != stop)
+		if (!(flow->tcp_state & known) || flow->next_seq[end] != stop)
 			tcp->hole_start[end] = tcp->hole_end[end] = tcp->acked[end] = stop;
-		tcp->next_seq[end] = stop;
-		tcp->state |= known;
+		flow->next_seq[end] = stop;
+		flow->tcp_state |= known;
 		return;
 	}
 	if (stop == seq)
 		return;
-	if (seq != tcp->next_seq[end])
-		out_of_sequence(tcp, end, seq, stop, fin);
-	if (seq_after(stop, tcp->next_seq[end]))
-		tcp->next_seq[end] = stop;
+	if (seq != flow->next_seq[end])
+		out_of_sequence(flow, end, seq, stop, fin);
+	if (seq_after(stop, flow->next_seq[end]))
+		flow->next_seq[end] = stop;
 }
 
 // What is acknowledged but was never seen was lost before us, or went another way.
@@ -104,18 +104,28 @@ static void acknowledgement(struct flow *flow, unsigned end, uint32_t ack)
 	struct flow_tcp *tcp = &flow->tcp;
 	unsigned other = !end;
 
-	if (!(tcp->state & (TCP_STATE_SEQ_0 << other)))
+	if (!(flow->tcp_state & (TCP_STATE_SEQ_0 << other)))
 		return;
-	if (seq_after(ack, tcp->next_seq[other])) {
+	if (seq_after(ack, flow->next_seq[other])) {
 		// More than a window ahead is another connection's number, not a gap (RFC 7323: 1
 		// GiB).
-		if (ack - tcp->next_seq[other] > UINT32_C(1) << 30)
+		if (ack - flow->next_seq[other] > UINT32_C(1) << 30)
 			return;
-		flow->gap_bytes[other] += ack - tcp->next_seq[other];
-		tcp->next_seq[other] = ack;
+		flow->gap_bytes[other] += ack - flow->next_seq[other];
+		flow->next_seq[other] = ack;
 	}
 	if (seq_after(ack, tcp->acked[other]))
 		tcp->acked[other] = ack;
+}
+
+// Acknowledgements are followed from an end's FIN on: what counts is whether all of it was heard.
+static void finish(struct flow *flow, unsigned end)
+{
+	uint8_t fin = (uint8_t)(TCP_STATE_FIN_0 << end);
+
+	if (!(flow->tcp_state & fin) && flow->tcp.acked[end] != flow->next_seq[end])
+		flow->tcp.acked[end] = flow->next_seq[end] - 1;
+	flow->tcp_state |= fin;
 }
 
 void tcp_state_slow(struct flow *flow, const struct packet *p, unsigned end)
@@ -125,13 +135,12 @@ void tcp_state_slow(struct flow *flow, const struct packet *p, unsigned end)
 	uint8_t flags = p->tcp_flags;
 
 	flow->tcp_flags[end] |= flags;
-	tcp->flow_flags[end] |= flags;
 	// A header cut by the snap length has flags but no more.
 	if (p->l4_header_len < 20)
 		return;
 	uint32_t seq = tcp_u32(header + 4), ack = tcp_u32(header + 8);
 
-	if (unlikely(!(tcp->state & TCP_STATE_HANDSHAKE)))
+	if (unlikely(!(flow->tcp_state & TCP_STATE_HANDSHAKE)))
 		handshake(flow, p, end, seq, ack);
 	sequence(flow, p, end, seq);
 	if (flags & TCP_ACK)
@@ -140,11 +149,11 @@ void tcp_state_slow(struct flow *flow, const struct packet *p, unsigned end)
 		!(flags & (TCP_SYN | TCP_FIN | TCP_RST)) && tcp->zero_window[end] < UINT16_MAX)
 		tcp->zero_window[end]++;
 	if (flags & TCP_FIN)
-		tcp->state |= (uint8_t)(TCP_STATE_FIN_0 << end);
-	if (unlikely(tcp->state & (TCP_STATE_FIN_0 | TCP_STATE_FIN_1))) {
+		finish(flow, end);
+	if (unlikely(flow->tcp_state & (TCP_STATE_FIN_0 | TCP_STATE_FIN_1))) {
 		uint8_t both = TCP_STATE_FIN_0 | TCP_STATE_FIN_1;
-		if ((tcp->state & both) == both && tcp->acked[0] == tcp->next_seq[0] &&
-			tcp->acked[1] == tcp->next_seq[1])
+		if ((flow->tcp_state & both) == both && tcp->acked[0] == flow->next_seq[0] &&
+			tcp->acked[1] == flow->next_seq[1])
 			flow->bits |= FLOW_CLOSED;
 	}
 	if (flags & TCP_RST)

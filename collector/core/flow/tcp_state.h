@@ -32,24 +32,20 @@ static inline bool seq_after(uint32_t a, uint32_t b)
 static inline bool tcp_state_update(struct flow *flow, const struct packet *packet, unsigned end)
 {
 	const uint8_t *header = packet->data + packet->l4_offset;
-	struct flow_tcp *tcp = &flow->tcp;
 	uint8_t flags = packet->tcp_flags;
 
 	// Both ends' numbers are known, the handshake is over, and nobody closes: then an
-	// acknowledgement of what was seen, with the next data or none, moves two numbers.
+	// acknowledgement of what was seen, with the next data or none, moves one number.
 	const uint8_t known = TCP_STATE_SEQ_0 | TCP_STATE_SEQ_1 | TCP_STATE_HANDSHAKE;
-	if (likely((tcp->state & (known | TCP_STATE_FIN_0 | TCP_STATE_FIN_1)) == known &&
+	if (likely((flow->tcp_state & (known | TCP_STATE_FIN_0 | TCP_STATE_FIN_1)) == known &&
 		    (flags & (TCP_SYN | TCP_FIN | TCP_RST | TCP_ACK)) == TCP_ACK &&
 		    packet->l4_header_len >= 20)) {
 		uint32_t seq = tcp_u32(header + 4), ack = tcp_u32(header + 8);
-		if (likely((packet->payload_len == 0 || seq == tcp->next_seq[end]) &&
-			    !seq_after(ack, tcp->next_seq[!end]) &&
+		if (likely((packet->payload_len == 0 || seq == flow->next_seq[end]) &&
+			    !seq_after(ack, flow->next_seq[!end]) &&
 			    (header[14] | header[15]) != 0)) {
 			flow->tcp_flags[end] |= flags;
-			tcp->flow_flags[end] |= flags;
-			tcp->next_seq[end] += packet->payload_len;
-			if (seq_after(ack, tcp->acked[!end]))
-				tcp->acked[!end] = ack;
+			flow->next_seq[end] += packet->payload_len;
 			return false;
 		}
 	}
