@@ -52,6 +52,17 @@ struct list {
 // The same in every module, and never changed once made.
 static struct list tcp_list, udp_list;
 
+// The library's own macros make 64 bits of a mask's 32, which compilers warn of.
+static void set_add(NDPI_PROTOCOL_BITMASK *set, uint16_t protocol)
+{
+	set->fds_bits[protocol / 32] |= 1u << protocol % 32;
+}
+
+static void set_remove(NDPI_PROTOCOL_BITMASK *set, uint16_t protocol)
+{
+	set->fds_bits[protocol / 32] &= ~(1u << protocol % 32);
+}
+
 static bool excluded(const struct ndpi_flow_struct *flow, uint16_t protocol)
 {
 	return NDPI_ISSET(&flow->excluded_protocol_bitmask, protocol) != 0;
@@ -344,7 +355,7 @@ static bool rules_make(void)
 		return false;
 	for (unsigned place = 0; place < udp_list.count; place++)
 		if (excluding[place / 64] >> place % 64 & 1)
-			NDPI_SET(&excluding_protocols, udp_list.dissectors[place].protocol);
+			set_add(&excluding_protocols, udp_list.dissectors[place].protocol);
 	ports_note();
 	return true;
 }
@@ -387,9 +398,9 @@ static void exclude_places(struct ndpi_flow_struct *flow, const struct mask *out
 			unsigned place = i * 64 + (unsigned)__builtin_ctzll(rest);
 			uint16_t protocol = udp_list.dissectors[place].protocol;
 			if (!many)
-				NDPI_SET(set, protocol);
+				set_add(set, protocol);
 			else if (!NDPI_ISSET(&old, protocol))
-				set->fds_bits[protocol / 32] &= ~(1u << protocol % 32);
+				set_remove(set, protocol);
 		}
 	}
 }
@@ -534,9 +545,9 @@ static bool list_make(struct list *list, const struct ndpi_call_function_struct 
 	for (uint32_t i = 0; i < count; i++) {
 		const struct ndpi_call_function_struct *callback = &callbacks[i];
 		uint16_t protocol = callback->ndpi_protocol_id;
-		NDPI_PROTOCOL_BITMASK own;
+		NDPI_PROTOCOL_BITMASK own = {{0}};
 
-		NDPI_SAVE_AS_BITMASK(own, protocol);
+		set_add(&own, protocol % NDPI_NUM_BITS);
 		if (protocol == NDPI_PROTOCOL_UNKNOWN || protocol >= MARK_BIT ||
 			list->place[protocol] != NOT_LISTED ||
 			memcmp(&own, &callback->excluded_protocol_bitmask, sizeof(own)) != 0 ||
@@ -672,7 +683,7 @@ static void list_take(struct ndpi_call_function_struct *callbacks, uint32_t *cou
 	void (*look)(struct ndpi_detection_module_struct *, struct ndpi_flow_struct *))
 {
 	callbacks[0] = (struct ndpi_call_function_struct){.func = look};
-	NDPI_SAVE_AS_BITMASK(callbacks[0].detection_bitmask, NDPI_PROTOCOL_UNKNOWN);
+	set_add(&callbacks[0].detection_bitmask, NDPI_PROTOCOL_UNKNOWN);
 	*count = 1;
 }
 

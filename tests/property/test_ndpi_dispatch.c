@@ -30,10 +30,10 @@ static void witness_one(
 	struct ndpi_flow_struct asked = *flow, expected = *flow;
 
 	if (excludes)
-		NDPI_SET(&expected.excluded_protocol_bitmask, d->protocol);
+		set_add(&expected.excluded_protocol_bitmask, d->protocol);
 	d->look(module, &asked);
 	if (d->protocol == NDPI_PROTOCOL_DTLS) // see WAITS_UNLESS
-		NDPI_SET(&expected.excluded_protocol_bitmask, NDPI_PROTOCOL_TLS);
+		set_add(&expected.excluded_protocol_bitmask, NDPI_PROTOCOL_TLS);
 	if (memcmp(&asked, &expected, sizeof(asked)) != 0 ||
 		memcmp(&packet, &module->packet, sizeof(packet)) != 0) {
 		wrong++;
