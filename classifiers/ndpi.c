@@ -30,6 +30,7 @@ struct ndpi {
 			 // walked at random, on huge pages, one piece behind the other
 	size_t tables_size, tables_used;
 	bool making; // now
+	struct counters *counters;
 	struct ndpi_hosts hosts;
 	bool plain; // the library guesses and asks its dissectors by itself
 	bool peers_cached; // a BitTorrent or mining peer was seen: its address names later flows
@@ -40,6 +41,11 @@ struct ndpi_state {
 	ndpi_protocol last; // what nDPI said last
 	bool given_up; // out of memory
 };
+
+static void memory_tell(struct ndpi *self)
+{
+	self->counters->value[COUNTER_dpi_memory] = self->arena.used;
+}
 
 // nDPI's allocator is one for the process; who calls into it says whose memory is meant.
 static _Thread_local struct ndpi *caller;
@@ -154,6 +160,7 @@ static int ndpi_classifier_open(void **ret_self, const struct classifier_config 
 	err = module_make(self);
 	if (err)
 		goto fail;
+	self->counters = config->counters;
 	self->plain = config->plain || !ndpi_dispatch_install(self->module);
 	taxonomy_fill(config->taxonomy, self->module, self->plain);
 	*ret_self = self;
@@ -401,6 +408,7 @@ static enum classify_next ndpi_classifier_inspect(void *object, void *object_sta
 	caller = NULL;
 	if (guess && flow->l4_proto == 0)
 		guess_undo(flow);
+	memory_tell(self);
 	if (self->arena.full) {
 		state->given_up = true;
 		return CLASSIFY_ENOUGH;
@@ -462,6 +470,7 @@ static void ndpi_classifier_finish(
 		state->last = ndpi_detection_giveup(self->module, &state->flow, 0, &guessed);
 	ndpi_free_flow_data(&state->flow);
 	caller = NULL;
+	memory_tell(self);
 	verdict_report(self, state, report);
 }
 

@@ -20,6 +20,11 @@ SMALL = {"flow.max": 4096, "dpi.states": 512, "dpi.findings": 16384, "clients.ma
 FRAMES = 40_000
 
 
+def met(health):
+    """How often each limit was met."""
+    return {entry["limit"]: entry["times"] for entry in health.get("limits", [])}
+
+
 def settings(values):
     return [word for name, value in values.items() for word in ("--set", f"{name}={value}")]
 
@@ -78,6 +83,7 @@ class SmallTables(Flood):
         refused = sum(row["dpi"] == "not_admitted" for row in done.rows("flow"))
         self.assertEqual(health["dpi"]["not_admitted"], refused)
         self.assertGreater(refused, FRAMES * 0.9)
+        self.assertEqual(met(health), {"flows": health["flows"]["resources"], "DPI admission": refused})
 
     def test_scan(self):
         health, done = self.collect("scan")
@@ -91,6 +97,7 @@ class SmallTables(Flood):
         # All that have a place were just seen: who comes now finds none, and is counted.
         self.assertGreater(health["clients"]["refused"], FRAMES // 2)
         self.assertLessEqual(health["clients"]["active"], SMALL["clients.max"])
+        self.assertEqual(met(health)["clients"], health["clients"]["refused"])
         # The household's clients are still those they were: one row of its flow, one key.
         keys = {}
         for row in done.rows("flow"):
@@ -107,6 +114,7 @@ class SmallTables(Flood):
         self.assertGreater(len(refused), FRAMES // 4)
         for row in refused:
             self.assertTrue(row["dns"][0]["name"].endswith(".example.com"), row)
+        self.assertGreater(met(health)["answers"], FRAMES // 4)
 
     def test_leases(self):
         health, _ = self.collect("leases")

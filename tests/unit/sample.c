@@ -187,6 +187,7 @@ static void fill_health(struct sample *r)
 {
 	for (unsigned i = 0; i < COUNTER_COUNT; i++)
 		r->counters[i] = 1000 + i;
+	r->counters[COUNTER_dpi_states] = r->counters[COUNTER_dpi_states_back] + 3;
 	r->interface = (struct health_interface){"br-lan", 7, 1, 2, 3, 15, {4, 5, 6}};
 	r->memory = (struct memory_pool){"flows", 5, 6};
 	r->health = (struct health_row){
@@ -199,8 +200,6 @@ static void fill_health(struct sample *r)
 		.last = true,
 		.flows_active_now = 1,
 		.clients_now = 2,
-		.dpi_states_now = 3,
-		.dpi_memory = 4,
 		.delivered = {[RECORD_FLOW] = 5},
 		.lost = {[RECORD_FLOW] = {[LOST_BROKER] = 6}},
 		.exporter = "kafka",

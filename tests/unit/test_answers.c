@@ -41,12 +41,14 @@ static void check(
 	assert_int_equal(found.time_ns, time_ns);
 }
 
+static struct counters counters;
+
 static void test_last_four(void **)
 {
 	struct answers answers;
 	static const char *const names[] = {"a", "b", "c", "d", "e", "f"};
 
-	assert_int_equal(answers_init(&answers, 16, hash_key_new(1, 1)), 0);
+	assert_int_equal(answers_init(&answers, 16, hash_key_new(1, 1), &counters), 0);
 	for (uint64_t i = 0; i < 6; i++)
 		add(&answers, 1, names[i], 100 * (i + 1));
 	check(&answers, 1, 1000, "f", 600);
@@ -71,7 +73,7 @@ static void test_same_name_again(void **)
 {
 	struct answers answers;
 
-	assert_int_equal(answers_init(&answers, 16, hash_key_new(1, 1)), 0);
+	assert_int_equal(answers_init(&answers, 16, hash_key_new(1, 1), &counters), 0);
 	add(&answers, 1, "old", 50);
 	for (uint64_t t = 100; t <= 900; t += 100)
 		add(&answers, 1, "cdn", t);
@@ -87,7 +89,7 @@ static void test_full(void **)
 {
 	struct answers answers;
 
-	assert_int_equal(answers_init(&answers, 16, hash_key_new(1, 1)), 0);
+	assert_int_equal(answers_init(&answers, 16, hash_key_new(1, 1), &counters), 0);
 	for (uint8_t who = 0; who < 16; who++)
 		add(&answers, who, "x", 10);
 	add(&answers, 0, "y", 20); // answered again: not the oldest any more
@@ -106,7 +108,7 @@ static void test_names_go_round(void **)
 	struct answers answers;
 	char name[256];
 
-	assert_int_equal(answers_init(&answers, 16, hash_key_new(1, 1)), 0);
+	assert_int_equal(answers_init(&answers, 16, hash_key_new(1, 1), &counters), 0);
 	add(&answers, 0, "first", 10);
 	for (unsigned i = 0; i < 500; i++) {
 		memset(name, 'a' + (int)(i % 26), 255);

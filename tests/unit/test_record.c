@@ -202,12 +202,12 @@ static void test_health(void **)
 		"\"nic_no_buffer\":6}],\"packets\":1000,"
 		"\"packets_in_flows\":1002,\"packets_consumed\":1003,"
 		"\"drops\":[{\"reason\":\"link_truncated\",\"packets\":",
-		"\"dpi\":{\"states\":3,\"verdicts\":1011,\"given_up\":1012,"
-		"\"not_admitted\":1013,\"memory\":4},",
+		"\"dpi\":{\"states\":3,\"verdicts\":1013,\"given_up\":1014,"
+		"\"not_admitted\":1015,\"memory\":1012},",
 		// Lost: by export, for want of a segment's event, for want of a batch.
-		"\"records\":[{\"type\":\"flow\",\"made\":1,\"delivered\":5,\"lost\":1023},"
+		"\"records\":[{\"type\":\"flow\",\"made\":1,\"delivered\":5,\"lost\":1025},"
 		"{\"type\":\"client\",\"made\":1,\"delivered\":0,\"lost\":0}],"
-		"\"lost\":[{\"type\":\"flow\",\"cause\":\"event_ring\",\"rows\":1017},"
+		"\"lost\":[{\"type\":\"flow\",\"cause\":\"event_ring\",\"rows\":1019},"
 		"{\"type\":\"flow\",\"cause\":\"broker\",\"rows\":6}],",
 		"{\"rule\":\"flow.server_ip.remote\",\"reason\":\"truncate: 24/48\",\"rows\":0,"
 		"\"values\":1},",
@@ -217,7 +217,9 @@ static void test_health(void **)
 		"\"exporter\":{\"name\":\"kafka\",\"up\":true,\"in_flight\":7,"
 		"\"last_error\":\"broker \\\"b\\\" is away\",\"bytes_raw\":8,\"bytes_sent\":9},"
 		"\"memory\":[{\"pool\":\"flows\",\"used\":5,\"size\":6}],"
-		"\"visibility\":{\"one_way_ratio\":0.25},\"clock_step_ns\":-5}",
+		"\"visibility\":{\"one_way_ratio\":0.25},\"clock_step_ns\":-5,"
+		"\"limits\":[{\"limit\":\"flows\",\"times\":1009},"
+		"{\"limit\":\"DPI admission\",\"times\":1015},",
 	};
 	struct sample r;
 

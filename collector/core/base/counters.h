@@ -43,6 +43,8 @@ enum drop_reason {
 	X(flows_forced) \
 	X(flows_resources) \
 	X(dpi_states) /* states taken */ \
+	X(dpi_states_back) /* and given back */ \
+	X(dpi_memory) /* octets that the library holds now */ \
 	X(dpi_verdicts) \
 	X(dpi_given_up) /* no state, no memory, or budget spent without a verdict */ \
 	X(dpi_not_admitted) /* flows past the limit on new ones a second */ \
@@ -58,6 +60,7 @@ enum drop_reason {
 	X(clients_evicted) \
 	X(clients_refused) /* times a client found no room: all there are were seen just now */ \
 	X(bindings_refused) \
+	X(answers_evicted) /* before they were old: the table was full */ \
 	X(clients_random) \
 	X(usage_folded) /* usage rows booked as "other": the table was full */
 

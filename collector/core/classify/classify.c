@@ -232,11 +232,13 @@ static void *state_of(const struct instance *in, const struct flow *flow)
 	return pool_at(&in->states, flow->state[in->slot]);
 }
 
-static void watch_end(struct instance *in, struct flow *flow, unsigned bit)
+static void watch_end(struct classify *c, struct instance *in, struct flow *flow, unsigned bit)
 {
 	flow->watching = (uint16_t)(flow->watching & ~(1u << bit));
 	if (in->slot != NO_SLOT && flow->state[in->slot] != POOL_NONE) {
 		pool_give(&in->states, flow->state[in->slot]);
+		if (in->ops->verdicts)
+			counter_add(c->counters, COUNTER_dpi_states_back, 1);
 		flow->state[in->slot] = POOL_NONE;
 	}
 }
@@ -261,7 +263,7 @@ static bool state_take(
 	if (in->slot == NO_SLOT || flow->state[in->slot] != POOL_NONE)
 		return true;
 	if (in->ops->verdicts && !admit(c, now_ns)) {
-		watch_end(in, flow, bit);
+		watch_end(c, in, flow, bit);
 		flow->dpi = DPI_NOT_ADMITTED;
 		counter_add(c->counters, COUNTER_dpi_not_admitted, 1);
 		return false;
@@ -274,7 +276,7 @@ static bool state_take(
 			counter_add(c->counters, COUNTER_dpi_states, 1);
 		return true;
 	}
-	watch_end(in, flow, bit);
+	watch_end(c, in, flow, bit);
 	if (in->ops->verdicts) {
 		flow->dpi = DPI_GIVEN_UP;
 		counter_add(c->counters, COUNTER_dpi_given_up, 1);
@@ -307,7 +309,7 @@ static void show(struct classify *c, uint16_t mask, const struct packet *p, stru
 			continue;
 		if (in->ops->finish != NULL)
 			in->ops->finish(in->self, state, &view, &report);
-		watch_end(in, flow, bit);
+		watch_end(c, in, flow, bit);
 	}
 }
 
@@ -463,7 +465,7 @@ static void last_words(struct classify *c, struct flow *flow, struct report *rep
 		if (shown && !cut && in->ops->finish != NULL)
 			in->ops->finish(in->self, state, &view, report);
 		if (!cut)
-			watch_end(in, flow, bit);
+			watch_end(c, in, flow, bit);
 	}
 }
 

@@ -24,12 +24,14 @@ struct answer_pair {
 	struct pair_name names[ANSWERS_KEPT]; // newest first
 };
 
-int answers_init(struct answers *answers, uint32_t max, struct hash_key key)
+int answers_init(
+	struct answers *answers, uint32_t max, struct hash_key key, struct counters *counters)
 {
 	uint32_t buckets = 1;
 
 	memset(answers, 0, sizeof(*answers));
 	answers->newest = answers->oldest = POOL_NONE;
+	answers->counters = counters;
 	answers->key = key;
 	while (buckets < max)
 		buckets *= 2;
@@ -165,6 +167,7 @@ static void forget_oldest(struct answers *answers)
 	*link = pair->next;
 	unlink_age(answers, pair);
 	pool_give(&answers->pool, idx);
+	counter_add(answers->counters, COUNTER_answers_evicted, 1);
 }
 
 static struct answer_pair *get_pair(struct answers *answers, const struct identity *asker,

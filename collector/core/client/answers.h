@@ -7,6 +7,7 @@
 // and so are the oldest names.
 #pragma once
 
+#include "core/base/counters.h"
 #include "core/base/hash.h"
 #include "core/base/pool.h"
 #include "core/client/client.h"
@@ -27,6 +28,7 @@ struct answers {
 	uint8_t *names;
 	uint32_t names_size;
 	uint64_t names_written;
+	struct counters *counters;
 };
 
 struct answer_name {
@@ -35,7 +37,9 @@ struct answer_name {
 	uint16_t name_len;
 };
 
-int answers_init(struct answers *answers, uint32_t max, struct hash_key key);
+// `counters`: borrowed. Returns 0 or -ENOMEM.
+int answers_init(
+	struct answers *answers, uint32_t max, struct hash_key key, struct counters *counters);
 void answers_fini(struct answers *answers); // accepts a zeroed one
 size_t answers_bytes(const struct answers *answers);
 void answers_prefault(struct answers *answers);

@@ -102,7 +102,7 @@ static int make_tables(struct ledger *l)
 			hash_key_new(seed, PURPOSE_BINDINGS));
 	if (!err)
 		err = answers_init(&l->answers, (uint32_t)settings->answers_max,
-			hash_key_new(seed, PURPOSE_ANSWERS));
+			hash_key_new(seed, PURPOSE_ANSWERS), l->config.counters);
 	if (!err)
 		err = usage_init(&l->usage, &usage, l->config.counters);
 	if (!err)

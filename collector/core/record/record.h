@@ -102,7 +102,7 @@ struct health_row {
 	uint32_t interface_count;
 	const uint64_t *counters; // COUNTER_COUNT, summed over all threads
 	bool last; // packets_in_flows stands in the last row only
-	uint64_t flows_active_now, clients_now, dpi_states_now, dpi_memory;
+	uint64_t flows_active_now, clients_now;
 	uint64_t delivered[RECORD_TYPE_COUNT];
 	// What export lost; the door adds no_batch, too_large and, from the counters, event_ring.
 	uint64_t lost[RECORD_TYPE_COUNT][LOST_CAUSE_COUNT];

@@ -446,11 +446,12 @@ const char *schema_unit_name(enum field_unit unit); // "ns"; "" for none and for
 	HS(S, flows, 6, forced, COUNT64, NONE, true, row->counters[COUNTER_flows_forced]) \
 	HS(S, flows, 7, resources, COUNT64, NONE, true, row->counters[COUNTER_flows_resources])
 #define HEALTH_DPI_FIELDS(S) \
-	HS(S, dpi, 1, states, COUNT64, NONE, true, row->dpi_states_now) \
+	HS(S, dpi, 1, states, COUNT64, NONE, true, \
+		row->counters[COUNTER_dpi_states] - row->counters[COUNTER_dpi_states_back]) \
 	HS(S, dpi, 2, verdicts, COUNT64, NONE, true, row->counters[COUNTER_dpi_verdicts]) \
 	HS(S, dpi, 3, given_up, COUNT64, NONE, true, row->counters[COUNTER_dpi_given_up]) \
 	HS(S, dpi, 4, not_admitted, COUNT64, NONE, true, row->counters[COUNTER_dpi_not_admitted]) \
-	HS(S, dpi, 5, memory, COUNT64, OCTETS, true, row->dpi_memory)
+	HS(S, dpi, 5, memory, COUNT64, OCTETS, true, row->counters[COUNTER_dpi_memory])
 #define HEALTH_CLIENTS_FIELDS(S) \
 	HS(S, clients, 1, active, COUNT64, NONE, true, row->clients_now) \
 	HS(S, clients, 2, random, COUNT64, NONE, true, row->counters[COUNTER_clients_random]) \
@@ -497,6 +498,9 @@ const char *schema_unit_name(enum field_unit unit); // "ns"; "" for none and for
 #define HEALTH_ERASURES_FIELDS(S) \
 	HS(S, erasures, 1, received, COUNT64, NONE, NO_DATA) \
 	HS(S, erasures, 2, done, COUNT64, NONE, NO_DATA)
+#define HEALTH_LIMITS_FIELDS(S) \
+	HS(S, limits, 1, limit, STRING, NONE, true, text(e->limit)) \
+	HS(S, limits, 2, times, COUNT64, NONE, true, row->counters[e->counter])
 
 #define HEALTH_FIELDS(F, S) \
 	COMMON_FIELDS(F, HEALTH) \
@@ -551,7 +555,12 @@ const char *schema_unit_name(enum field_unit unit); // "ns"; "" for none and for
 	H(F, 29, clock_step_ns, SINT64, NS, "", "steps of the wall clock so far", true, \
 		row->clock_step_ns) \
 	H(F, 30, erasures, MESSAGE, NONE, "", "", NO_DATA) \
-	HEALTH_ERASURES_FIELDS(S)
+	HEALTH_ERASURES_FIELDS(S) \
+	H(F, 31, limits, LIST, NONE, "", \
+		"how often each limit was met: something was evicted, refused or booked as " \
+		"other", \
+		true, put_health_limits(d, at, row)) \
+	HEALTH_LIMITS_FIELDS(S)
 
 #define ERASURE_FIELDS(F, S) \
 	COMMON_FIELDS(F, ERASURE) \
