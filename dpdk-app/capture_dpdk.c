@@ -254,14 +254,12 @@ static void set_time(struct capture *capture, struct packet_batch *batch)
 	capture->count = (uint16_t)batch->count;
 }
 
-// Nothing came: rests, looks after the port now and then.
-static int idle(struct capture *capture)
+// Looks after the port now and then.
+static int look_after(struct capture *capture)
 {
 	uint64_t now = rte_get_tsc_cycles();
 
-	if (empty_polls > EMPTY_POLLS_MAX)
-		nanosleep(&(struct timespec){.tv_nsec = REST_NS}, NULL);
-	if (now - capture->checked_cycles < rte_get_tsc_hz() / CHECKS_PER_S)
+	if (likely(now - capture->checked_cycles < rte_get_tsc_hz() / CHECKS_PER_S))
 		return 0;
 	capture->checked_cycles = now;
 	int err = capture->watches            ? port_check(capture->port)
@@ -282,7 +280,12 @@ static int capture_receive(struct capture *capture, struct packet_batch *batch)
 			"nothing came on port \"%s\" for long enough", capture->name);
 		return -ENODATA;
 	}
-	return batch->count > 0 ? (int)batch->count : idle(capture);
+	int err = look_after(capture); // which comes again
+	if (batch->count > 0)
+		return (int)batch->count;
+	if (empty_polls > EMPTY_POLLS_MAX)
+		nanosleep(&(struct timespec){.tv_nsec = REST_NS}, NULL);
+	return err;
 }
 
 static void capture_get_stats(struct capture *capture, struct capture_stats *ret)

@@ -5,6 +5,7 @@
 #include "core/base/compiler.h"
 #include "core/base/log.h"
 #include "core/packet/capture_clock.h"
+#include "nic_clock.h"
 
 #include <errno.h>
 #include <rte_ethdev.h>
@@ -12,6 +13,7 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <time.h>
 
 enum {
 	DESCRIPTORS_MAX = 4096, // 270 us of the smallest frames at 10 Gb/s
@@ -31,7 +33,9 @@ struct port {
 	char name[PORT_NAME_SIZE];
 	char device[RTE_DEV_NAME_MAX_LEN]; // "": not watched
 	struct rte_mempool *pool;
-	int time_field; // where an mbuf holds the driver's time, us since 1970; -1: nowhere
+	int time_field; // where an mbuf holds the driver's time; -1: nowhere
+	bool ticks; // it is of the NIC's own clock, else us since 1970
+	struct nic_clock clock;
 	uint64_t time_flag;
 	uint64_t lost_before[NIC_LOSS_COUNT]; // of the port's life before we opened it
 	uint64_t lost[NIC_LOSS_COUNT]; // as last seen, with that
@@ -147,10 +151,11 @@ static struct rte_eth_conf conf_of(const struct port *port, const struct port_co
 {
 	struct rte_eth_conf conf = {.rxmode = {.mtu = config->mtu}};
 
+	conf.rxmode.offloads = RTE_ETH_RX_OFFLOAD_TIMESTAMP & info->rx_offload_capa;
 	// A frame longer than one buffer comes in several.
 	if (config->mtu + RTE_ETHER_HDR_LEN + 2 * RTE_VLAN_HLEN + RTE_ETHER_CRC_LEN >
 		RTE_MBUF_DEFAULT_DATAROOM)
-		conf.rxmode.offloads = RTE_ETH_RX_OFFLOAD_SCATTER & info->rx_offload_capa;
+		conf.rxmode.offloads |= RTE_ETH_RX_OFFLOAD_SCATTER & info->rx_offload_capa;
 	if (port->hashes) {
 		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
 		conf.rx_adv_conf.rss_conf = port->hash;
@@ -209,17 +214,24 @@ static int make_queues(struct port *port, const struct port_config *config, uint
 }
 
 // In DPDK 22.11 the one driver known to stamp packets with the time of day is that of pcap files.
-// What NICs stamp is a counter of their own.
+// What NICs stamp is a counter of their own, which must be readable to be of use.
 static void find_time(struct port *port, const struct rte_eth_dev_info *info)
 {
+	uint64_t ticks;
+
 	port->time_field = -1;
-	if (strcmp(info->driver_name, "net_pcap") != 0)
+	port->ticks = strcmp(info->driver_name, "net_pcap") != 0;
+	if (port->ticks &&
+		(!(info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_TIMESTAMP) ||
+			rte_eth_read_clock(port->id, &ticks) != 0))
 		return;
 	int flag = rte_mbuf_dynflag_lookup(RTE_MBUF_DYNFLAG_RX_TIMESTAMP_NAME, NULL);
 	if (flag < 0)
 		return;
 	port->time_flag = RTE_BIT64(flag);
 	port->time_field = rte_mbuf_dynfield_lookup(RTE_MBUF_DYNFIELD_TIMESTAMP_NAME, NULL);
+	if (port->ticks && port->time_field >= 0)
+		log_info("port \"%s\": the NIC's clock gives packets their times", port->name);
 }
 
 // The driver says that its device is going, or somebody took the port away.
@@ -429,13 +441,30 @@ uint64_t port_time(const struct port *port, const struct rte_mbuf *packet)
 {
 	if (!port_stamps(port) || (packet->ol_flags & port->time_flag) == 0)
 		return CAPTURE_NO_TIME;
-	return *RTE_MBUF_DYNFIELD(packet, port->time_field, const rte_mbuf_timestamp_t *) *
-		NS_PER_US;
+	uint64_t time = *RTE_MBUF_DYNFIELD(packet, port->time_field, const rte_mbuf_timestamp_t *);
+	return port->ticks ? nic_clock_time(&port->clock, time) : time * NS_PER_US;
 }
 
 bool port_stamps(const struct port *port)
 {
 	return port->time_field >= 0;
+}
+
+static uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+static void read_clocks(struct port *port)
+{
+	uint64_t ticks;
+
+	if (port->ticks && port_stamps(port) && rte_eth_read_clock(port->id, &ticks) == 0)
+		nic_clock_read(
+			&port->clock, ticks, clock_ns(CLOCK_MONOTONIC), clock_ns(CLOCK_REALTIME));
 }
 
 int port_check(struct port *port)
@@ -444,6 +473,7 @@ int port_check(struct port *port)
 
 	if (port_removed(port) || rte_eth_dev_is_removed(port->id) == 1)
 		return -ENODEV;
+	read_clocks(port);
 	if (rte_eth_link_get_nowait(port->id, &link) != 0)
 		return 0;
 	bool up = link.link_status == RTE_ETH_LINK_UP;

@@ -50,8 +50,9 @@ uint16_t port_receive(struct port *port, uint16_t queue, struct rte_mbuf **ret, 
 uint64_t port_time(const struct port *port, const struct rte_mbuf *packet);
 bool port_stamps(const struct port *port); // whether it ever gives one
 
-// Looks, when nothing came, whether the link is up (a change is logged and is no error: a mirror's
-// cable may be pulled) and the device there. Returns 0, or -ENODEV: it was removed.
+// Looks, every tenth of a second or so, what the NIC's clock says, whether the link is up (a change
+// is logged and is no error: a mirror's cable may be pulled) and the device there. Returns 0, or
+// -ENODEV: it was removed.
 int port_check(struct port *port);
 
 // Packets that the NIC or its driver lost since port_open(), by cause; of a port that was removed,
