@@ -80,8 +80,9 @@ plugins: print
 aggregate: src_mac,dst_mac,vlan,src_host,dst_host,src_port,dst_port,proto,tcpflags
 print_output: csv
 print_output_file: {folder}/rows.csv
+print_cache_entries: 262147
 plugin_buffer_size: 102400
-plugin_pipe_size: 10240000
+plugin_pipe_size: 268435456
 """)
     return path
 
