@@ -781,6 +781,27 @@ static void test_heap_full(void **)
 	house_close(&h);
 }
 
+// A shard that is ahead has filled the heap and waits, and so does the slowest, for room in its
+// ring: it is made, or both would wait for ever.
+static void test_heap_full_and_slowest_waits(void **)
+{
+	struct house h;
+	setup(&h, 2);
+	for (uint32_t i = 0; i < 20000; i++) {
+		house_fact(&h, S(100) + i, FACT_ARP, A, "10.0.0.1", NULL);
+		event_ring_publish(&h.rings[0], S(1000));
+		if (i % 1000 == 999)
+			house_step(&h);
+	}
+	assert_non_null(event_ring_peek(&h.rings[0])); // it waits: the other might be earlier
+	h.ring = 1;
+	house_fact(&h, S(200), FACT_ARP, A, "10.0.0.1", NULL);
+	event_ring_publish(&h.rings[1], S(50));
+	house_step(&h);
+	assert_null(event_ring_peek(&h.rings[1]));
+	house_close(&h);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -814,6 +835,7 @@ int main(void)
 		cmocka_unit_test(test_check),
 		cmocka_unit_test(test_late),
 		cmocka_unit_test(test_heap_full),
+		cmocka_unit_test(test_heap_full_and_slowest_waits),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
