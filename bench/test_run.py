@@ -92,7 +92,7 @@ class Run(unittest.TestCase):
             path.write_text(f"above\n{begin}\nold\n{end}\nbelow {end}\n")
             readme.write("run", "new \\1\n", path)
             self.assertEqual(path.read_text(), f"above\n{begin}\n\nnew \\1\n\n{end}\nbelow {end}\n")
-        for program in ("run", "micro/run"):
+        for program in ("run", "run --instructions", "micro/run"):
             self.assertEqual(readme.PATH.read_text().count(readme.markers(program)[0]), 1)
 
     def test_growth(self):
