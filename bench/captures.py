@@ -79,8 +79,10 @@ def head_of(path, out, packets):
 
 
 def warm(path):
-    """Into the page cache, where a large peer may have taken its place."""
+    """Into the page cache, where a large peer may have taken its place; anew, and in one go: what came back page by
+    page while memory was short is mapped page by page as well, which was seen to cost thirty times as much."""
     with open(path, "rb", buffering=0) as f:
+        os.posix_fadvise(f.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
         while f.read(1 << 20):
             pass
 
