@@ -60,6 +60,11 @@ bool capture_clock_file(struct capture_clock *clock, struct packet_batch *batch,
 		last_ns = first_time(batch);
 	for (uint32_t i = 0; i < batch->count; i++) {
 		struct packet *p = &batch->packets[i];
+		// Nearly always: later than the last, and no leap. What has no time is neither.
+		if (likely(last_ns != 0 && p->ts_ns - last_ns <= LEAP_NS)) {
+			p->time_ns = last_ns = p->ts_ns;
+			continue;
+		}
 		if (p->ts_ns == CAPTURE_NO_TIME)
 			p->ts_ns = last_ns;
 		uint64_t believed_ns = last_ns + LEAP_NS;

@@ -9,65 +9,72 @@ enum { PREFETCH_AHEAD = 4 };
 
 static const struct packet_extra extra_none = {.mpls_label = UINT32_MAX};
 
-// TCP or UDP over plain IPv4 or IPv6 over Ethernet, with one 802.1Q tag at most. Returns false,
-// with nothing of worth set, for whatever is not exactly that.
-//
-// Bounds: 38 octets hold the Ethernet header, a tag and an IPv4 header; IPv6 asks for its own 20
-// more; decode_transport() asks for its own.
-static inline bool decode_straight(struct packet *p)
+// The same for each kind of IP header: what it says of itself, at `offset`. The compiler makes one
+// of each, in which offsets are constants.
+static inline __attribute__((always_inline)) bool straight_transport(struct packet *p,
+	uint32_t offset, uint32_t header_len, uint32_t l3_len, uint8_t proto, uint8_t bits)
 {
-	const uint8_t *frame = p->data;
-	uint32_t cap_len = p->cap_len;
-
-	if (unlikely(cap_len < ETHER_HEADER_LEN + VLAN_TAG_LEN + IP4_HEADER_LEN))
-		return false;
-	uint32_t offset = ETHER_HEADER_LEN;
-	uint16_t type = load_u16(frame + 12);
-	uint16_t vlan = 0;
-	if (type == ETHER_VLAN) {
-		vlan = load_u16(frame + 14) & 0x0fff;
-		type = load_u16(frame + 16);
-		offset += VLAN_TAG_LEN;
-	}
-
-	const uint8_t *ip = frame + offset;
-	uint32_t header_len, l3_len;
-	uint8_t proto, bits = PACKET_HAS_MAC;
-	if (likely(type == ETHER_IP4)) {
-		// No options, no fragment; a length of 0 goes the long way too.
-		header_len = IP4_HEADER_LEN;
-		l3_len = load_u16(ip + 2);
-		proto = ip[9];
-		if (unlikely(ip[0] != 0x45 || (load_u16(ip + 6) & 0x3fff) != 0))
-			return false;
-	} else if (type == ETHER_IP6) {
-		if (unlikely(cap_len < offset + IP6_HEADER_LEN))
-			return false;
-		header_len = IP6_HEADER_LEN;
-		l3_len = IP6_HEADER_LEN + load_u16(ip + 4);
-		proto = ip[6];
-		bits |= PACKET_IP6;
-		if (unlikely(ip[0] >> 4 != 6))
-			return false;
-	} else {
-		return false;
-	}
 	if (unlikely((proto != IP_PROTO_TCP && proto != IP_PROTO_UDP) || l3_len < header_len))
 		return false;
-
-	if (unlikely(cap_len - offset < l3_len))
+	if (unlikely(p->cap_len - offset < l3_len))
 		bits |= PACKET_SNAPPED;
 	p->l3_len = l3_len;
 	p->l3_offset = (uint16_t)offset;
 	p->l4_offset = (uint16_t)(offset + header_len);
-	p->vlan = vlan;
 	p->vlan_inner = 0;
 	p->ip_proto = proto;
 	p->tcp_flags = 0;
 	p->bits = bits;
 	p->fate = PACKET_FLOW;
-	decode_transport(p, l3_len - header_len);
+	decode_transport_at(p, offset + header_len, l3_len - header_len);
 	return true;
+}
+
+static inline __attribute__((always_inline)) bool straight_ip4(struct packet *p, uint32_t offset)
+{
+	const uint8_t *ip = p->data + offset;
+
+	// No options, no fragment; a length of 0 goes the long way too.
+	if (unlikely(ip[0] != 0x45 || (load_u16(ip + 6) & 0x3fff) != 0))
+		return false;
+	return straight_transport(
+		p, offset, IP4_HEADER_LEN, load_u16(ip + 2), ip[9], PACKET_HAS_MAC);
+}
+
+static inline __attribute__((always_inline)) bool straight_ip6(struct packet *p, uint32_t offset)
+{
+	const uint8_t *ip = p->data + offset;
+
+	if (unlikely(p->cap_len < offset + IP6_HEADER_LEN || ip[0] >> 4 != 6))
+		return false;
+	return straight_transport(p, offset, IP6_HEADER_LEN, IP6_HEADER_LEN + load_u16(ip + 4),
+		ip[6], PACKET_HAS_MAC | PACKET_IP6);
+}
+
+// TCP or UDP over plain IPv4 or IPv6 over Ethernet, with one 802.1Q tag at most. Returns false,
+// with nothing of worth set, for whatever is not exactly that.
+//
+// Bounds: 38 octets hold the Ethernet header, a tag and an IPv4 header; IPv6 asks for its own 20
+// more; decode_transport_at() asks for its own.
+static inline bool decode_straight(struct packet *p)
+{
+	const uint8_t *frame = p->data;
+
+	if (unlikely(p->cap_len < ETHER_HEADER_LEN + VLAN_TAG_LEN + IP4_HEADER_LEN))
+		return false;
+	uint16_t type = load_u16(frame + 12);
+	p->vlan = 0;
+	if (likely(type == ETHER_IP4))
+		return straight_ip4(p, ETHER_HEADER_LEN);
+	if (type == ETHER_IP6)
+		return straight_ip6(p, ETHER_HEADER_LEN);
+	if (type != ETHER_VLAN)
+		return false;
+	p->vlan = load_u16(frame + 14) & 0x0fff;
+	type = load_u16(frame + 16);
+	if (type == ETHER_IP4)
+		return straight_ip4(p, ETHER_HEADER_LEN + VLAN_TAG_LEN);
+	return type == ETHER_IP6 && straight_ip6(p, ETHER_HEADER_LEN + VLAN_TAG_LEN);
 }
 
 static __attribute__((noinline)) enum drop_reason decode_steps(

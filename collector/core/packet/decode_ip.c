@@ -36,7 +36,7 @@ static enum drop_reason transport(struct packet *p, uint8_t proto, uint32_t head
 	if (p->bits & PACKET_LATER)
 		p->payload_len = (uint16_t)MIN(l4_len, UINT32_C(0xffff));
 	else
-		decode_transport(p, l4_len);
+		decode_transport_at(p, p->l4_offset, l4_len);
 	return DROP_NONE;
 }
 

@@ -35,13 +35,14 @@ enum drop_reason decode_link(struct packet *p, struct packet_extra *extra, enum 
 enum drop_reason decode_ip4(struct packet *p, struct cursor *c);
 enum drop_reason decode_ip6(struct packet *p, struct cursor *c);
 
-// From the transport header at l4_offset, of protocol ip_proto, which with its payload is `l4_len`
-// octets by the IP header. A header that is cut or lies about its length still belongs to its flow,
-// as far as it goes; such a packet shows no payload.
-static inline void decode_transport(struct packet *p, uint32_t l4_len)
+// From the transport header at `offset`, which is l4_offset, of protocol ip_proto, which with its
+// payload is `l4_len` octets by the IP header. A header that is cut or lies about its length still
+// belongs to its flow, as far as it goes; such a packet shows no payload.
+static inline __attribute__((always_inline)) void decode_transport_at(
+	struct packet *p, uint32_t offset, uint32_t l4_len)
 {
-	const uint8_t *header = p->data + p->l4_offset;
-	uint32_t there = MIN(p->cap_len - p->l4_offset, l4_len);
+	const uint8_t *header = p->data + offset;
+	uint32_t there = MIN(p->cap_len - offset, l4_len);
 	uint32_t header_len = 0;
 
 	switch (p->ip_proto) {
