@@ -388,6 +388,49 @@ static void slow_pipe(void **)
 	}
 }
 
+// What a pipe brings, damaged anywhere and cut anywhere, comes to an end, as a file does, with as
+// many packets as a file gives.
+static void damaged_pipes(void **)
+{
+	uint8_t bytes[1024];
+	uint32_t state = 1;
+
+	for (unsigned i = 0; i < 2000; i++) {
+		write_two(i & 1, i & 2);
+		size_t len = read_all(bytes, sizeof(bytes));
+		for (unsigned damage = 0; damage < 1 + i % 3; damage++) {
+			state = state * 1664525 + 1013904223;
+			bytes[state / 256 % len] ^= (uint8_t)(state >> 24 | 1);
+		}
+		len -= i % 5 == 0 ? state / 65536 % len : 0;
+		write_all(bytes, len);
+		int counts[2] = {0}, results[2];
+		for (unsigned piped = 0; piped < 2; piped++) {
+			int ends[2], stdin_was = dup(STDIN_FILENO);
+			assert_int_equal(pipe(ends), 0);
+			assert_int_equal(write(ends[1], bytes, len), len);
+			close(ends[1]);
+			dup2(ends[0], STDIN_FILENO);
+			close(ends[0]);
+			struct capture_config config = {.file = piped ? "-" : path};
+			struct capture *capture = NULL;
+			char error[CAPTURE_ERROR_SIZE];
+			results[piped] = ops->open(&capture, &config, 0, error);
+			while (results[piped] == 0) {
+				int got = ops->receive(capture, &batch);
+				counts[piped] += MAX(got, 0);
+				results[piped] = MIN(got, 0);
+			}
+			if (capture != NULL)
+				ops->close(capture);
+			dup2(stdin_was, STDIN_FILENO);
+			close(stdin_was);
+		}
+		assert_int_equal(counts[0], counts[1]);
+		assert_int_equal(results[0], results[1]);
+	}
+}
+
 // Cut at every octet: whole packets come out, then the error, which says where.
 static void cut_files(void **)
 {
@@ -867,6 +910,7 @@ int main(void)
 		cmocka_unit_test(compressed),
 		cmocka_unit_test(compressed_and_cut),
 		cmocka_unit_test(slow_pipe),
+		cmocka_unit_test(damaged_pipes),
 		cmocka_unit_test(cut_files),
 		cmocka_unit_test(refused),
 		cmocka_unit_test(link_types),
