@@ -804,7 +804,8 @@ class Live(Scratch):
                             self.assertEqual((row["packets_up"], row["packets_down"]), (3, 2))
 
     def test_one_of_two_interfaces_goes_away(self):
-        """It is told when it happens, and once; the other goes on."""
+        """It is told when it happens, and once; the other goes on, and it is heard again when it is
+        up."""
         self.cross("near2", "far2")
         for shards in (1, 2):
             with self.subTest(shards):
@@ -817,10 +818,20 @@ class Live(Scratch):
                             return file.read()
                     wait_until("weir to tell", 20, lambda: "went down or away" in told())
                     self.net.send([packet for _, packet in datagrams(50)])
+                    self.net.call("ip", "link", "set", "near2", "up")
+                    wait_until("weir to hear again", 20, lambda: "is up again" in told())
+                    self.net.send([packet for _, packet in datagrams(30)], 1, "far2")
+                    time.sleep(0.5)  # the kernel hands packets over every capture.poll
+                    self.net.call("ip", "link", "set", "near2", "down")
+                    wait_until("weir to tell", 20, lambda: told().count("went down or away") == 2)
                     done = self.stop(process, signal.SIGTERM)
                 self.assertEqual(done.status, 1, told())
-                self.assertEqual(told().count('interface "near2" went down or away'), 1)
-                self.assertEqual(done.health()["packets"], 50)
+                self.assertEqual(told().count('interface "near2" went down or away'), 2)
+                self.assertEqual(told().count('interface "near2" is up again'), 1)
+                seen = {"near": 0, "near2": 0}
+                for i in done.health()["interfaces"]:
+                    seen[i["name"]] += i["packets"]
+                self.assertEqual(seen, {"near": 50, "near2": 30})
                 self.net.call("ip", "link", "set", "near2", "up")
 
     def test_kernel_drops_are_told(self):

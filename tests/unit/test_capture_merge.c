@@ -29,6 +29,7 @@ struct capture {
 
 static const struct answer *scripts[4];
 static uint8_t links[4];
+static struct capture *fakes[4];
 static uint32_t opened, closed, started;
 
 static int fake_open(struct capture **ret, const struct capture_config *config, uint16_t queue,
@@ -45,7 +46,7 @@ static int fake_open(struct capture **ret, const struct capture_config *config, 
 	c->answers = scripts[opened];
 	c->link = links[opened];
 	c->iface = config->iface;
-	opened++;
+	fakes[opened++] = c;
 	*ret = c;
 	return 0;
 }
@@ -241,6 +242,29 @@ static void one_that_breaks_does_not_end_the_others(void **)
 	}
 }
 
+// An interface that went down is asked again; a file is not, and when none is left, that is the
+// end.
+static void down_and_up(void **)
+{
+	static const struct answer a[] = {{.times = {1}}, {.result = -ENETDOWN}};
+	static const struct answer up[] = {{.times = {5}}, {.result = 0}, {.result = 0}};
+	static const struct answer b[] = {{.times = {2}}, {.result = 0}, {.result = 0},
+		{.result = 0}, {.result = 0}, {.result = 0}, {.result = 0}, {.result = 0}};
+	static const struct answer last[] = {{.times = {6}}, {.result = -ENODATA}};
+
+	scripts[0] = a, scripts[1] = b;
+	struct capture *m = merge(2, true, false);
+	expect(m, "1/0 |2/1 |", 0);
+	assert_string_equal(merge_source_broken(m, 0), "source 0 broke");
+	fakes[0]->answers = up;
+	expect(m, "5/0 |", 0);
+	assert_null(merge_source_broken(m, 0));
+	fakes[0]->answers = &a[1];
+	fakes[1]->answers = last;
+	expect(m, "6/1 |", -EIO);
+	finish(m);
+}
+
 static void interfaces_do_not_wait(void **)
 {
 	static const struct answer a[] = {{.result = 0}, {.times = {3, 30}}, {.result = 0},
@@ -315,6 +339,7 @@ int main(void)
 		cmocka_unit_test(link_types_do_not_mix),
 		cmocka_unit_test(a_silent_pipe_holds_files_up),
 		cmocka_unit_test(one_that_breaks_does_not_end_the_others),
+		cmocka_unit_test(down_and_up),
 		cmocka_unit_test(interfaces_do_not_wait),
 		cmocka_unit_test(counted_only),
 		cmocka_unit_test(queues),

@@ -19,6 +19,7 @@ struct merge_source {
 	struct capture *capture;
 	uint32_t at; // of the batch, not handed on yet
 	bool ended;
+	bool down; // an interface that may come up again
 	bool counted_only;
 	uint64_t packets, bytes; // so far
 	char error[CAPTURE_ERROR_SIZE];
@@ -66,8 +67,6 @@ static int open_source(struct capture *m, uint32_t i, const struct merge_config 
 	s->counted_only = config->counted_only[i];
 	int err = m->ops->open(&s->capture, &one, queue, error);
 	m->waits[i] = (struct pollfd){.fd = -1, .events = POLLIN};
-	if (!err && m->ops->descriptor != NULL)
-		m->waits[i].fd = m->ops->descriptor(s->capture);
 	return err;
 }
 
@@ -137,6 +136,19 @@ static void count_only(struct capture *m, struct merge_source *s)
 	m->clock.idle_since_ns = 0;
 }
 
+static void stop(const struct capture *m, struct merge_source *s, int err)
+{
+	s->ended = err != -ENETDOWN || !m->live;
+	snprintf(s->error, sizeof(s->error), "%s", m->ops->error(s->capture));
+	atomic_store_explicit(&s->broken, err != -ENODATA, memory_order_release);
+}
+
+// Nothing comes of it, now or ever.
+static bool is_over(const struct merge_source *s)
+{
+	return (s->ended || s->down) && !has_packet(s);
+}
+
 // The source's next batch, when all of the one before has been handed on. Whether anything came.
 static bool ask(struct capture *m, struct merge_source *s)
 {
@@ -148,11 +160,11 @@ static bool ask(struct capture *m, struct merge_source *s)
 	int count = m->ops->receive(s->capture, &s->batch);
 	if (count <= 0)
 		s->batch.count = 0;
-	if (count < 0) {
-		s->ended = true;
-		snprintf(s->error, sizeof(s->error), "%s", m->ops->error(s->capture));
-		atomic_store_explicit(&s->broken, count != -ENODATA, memory_order_release);
-	}
+	if (count < 0 && !s->down)
+		stop(m, s, count);
+	else if (count >= 0 && s->down)
+		atomic_store_explicit(&s->broken, false, memory_order_release);
+	s->down = count == -ENETDOWN && m->live;
 	return count > 0;
 }
 
@@ -198,13 +210,14 @@ static void fill_live(struct capture *m)
 
 	if (ask_all(m, silent_too) || (!silent_too && ask_all(m, true)))
 		return;
-	for (uint32_t i = 0; i < m->count; i++)
-		if (m->sources[i].ended)
-			m->waits[i].fd = -1;
 	// Without anything to wait for, a source that is polled waits by itself.
 	bool waits = false;
-	for (uint32_t i = 0; i < m->count; i++)
+	for (uint32_t i = 0; i < m->count; i++) {
+		struct merge_source *s = &m->sources[i];
+		bool waited = m->ops->descriptor != NULL && !is_over(s);
+		m->waits[i].fd = waited ? m->ops->descriptor(s->capture) : -1;
 		waits |= m->waits[i].fd >= 0;
+	}
 	if (waits && poll(m->waits, m->count, m->poll_ms) > 0)
 		ask_all(m, true);
 }
@@ -272,13 +285,13 @@ static void tell_time(struct capture *m)
 	uint64_t least_ns = UINT64_MAX;
 
 	for (uint32_t i = 0; i < m->count; i++)
-		if (!m->sources[i].ended)
+		if (!is_over(&m->sources[i]))
 			least_ns = MIN(least_ns, m->sources[i].batch.now_ns);
 	if (least_ns != UINT64_MAX)
 		m->last_ns = MAX(m->last_ns, least_ns);
 }
 
-// All have ended: the error of the first that broke, if one did.
+// None is left: the error of the first that broke, if one did.
 static int end_of(const struct capture *m)
 {
 	for (uint32_t i = 0; i < m->count; i++)
@@ -287,13 +300,13 @@ static int end_of(const struct capture *m)
 	return -ENODATA;
 }
 
-static bool all_ended(const struct capture *m)
+static bool all_over(const struct capture *m)
 {
-	uint32_t ended = 0;
+	uint32_t over = 0;
 
 	for (uint32_t i = 0; i < m->count; i++)
-		ended += m->sources[i].ended && !has_packet(&m->sources[i]);
-	return ended == m->count;
+		over += is_over(&m->sources[i]);
+	return over == m->count;
 }
 
 static int merge_receive(struct capture *m, struct packet_batch *batch)
@@ -314,7 +327,7 @@ static int merge_receive(struct capture *m, struct packet_batch *batch)
 		capture_clock_idle(&m->clock, batch, m->exit_idle_ns);
 		return (int)batch->count;
 	}
-	if (all_ended(m))
+	if (all_over(m))
 		return end_of(m);
 	return capture_clock_idle(&m->clock, batch, m->exit_idle_ns) ? -ENODATA : 0;
 }

@@ -5,8 +5,8 @@
 // silent holds the others up. Interfaces: of what has come the earliest; nobody waits for who is
 // silent, and table time never runs back: what comes late takes the time before it.
 //
-// A source that breaks or ends does not end the others. The merge breaks when all have ended and
-// one of them broke.
+// A source that breaks or ends does not end the others; an interface that went down is heard again
+// when it comes up. The merge breaks when none is left and one of them broke.
 #pragma once
 
 #include "core/base/counters.h"
@@ -31,7 +31,7 @@ int merge_open(struct capture **ret, const struct merge_config *config, uint16_t
 void merge_source_stats(const struct capture *merge, uint32_t i, struct capture_stats *ret_stats,
 	uint64_t *ret_packets, uint64_t *ret_bytes);
 
-// Why source `i` broke, or NULL. Any thread.
+// Why source `i` is broken now, or NULL. Any thread.
 const char *merge_source_broken(const struct capture *merge, uint32_t i);
 
 // All but open().

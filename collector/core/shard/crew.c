@@ -368,12 +368,17 @@ static const char *only_broken(const struct crew *c)
 	return NULL;
 }
 
-const char *crew_broken(const struct crew *c, uint32_t *at)
+uint32_t crew_captures(const struct crew *c)
 {
-	if (c->sources.merged)
-		return sources_broken(&c->sources,
-			c->dispatch != NULL ? c->source : c->members[0].shard.capture, at);
-	return (*at)++ == 0 ? only_broken(c) : NULL;
+	return sources_captures(&c->sources);
+}
+
+const char *crew_broken(const struct crew *c, uint32_t i)
+{
+	if (!c->sources.merged)
+		return only_broken(c);
+	return merge_source_broken(
+		c->dispatch != NULL ? c->source : c->members[0].shard.capture, i);
 }
 
 void crew_memory(const struct crew *c, struct memory_pools *pools)

@@ -47,9 +47,10 @@ const struct taxonomy *crew_taxonomy(const struct crew *crew);
 // Whether a file's end has been read, or where it broke: nothing of it is left.
 bool crew_read_whole(const struct crew *crew);
 
-// What sources broke of, one after the other, and NULL: `*at` counts them from 0. An interface of
-// several queues is told of once. A run with one source is told when its threads are through.
-const char *crew_broken(const struct crew *crew, uint32_t *at);
+// How many interfaces or files there are, and why number `i` is broken now, or NULL. An only one is
+// told of when nobody turns it any more.
+uint32_t crew_captures(const struct crew *crew);
+const char *crew_broken(const struct crew *crew, uint32_t i);
 
 void crew_memory(const struct crew *crew, struct memory_pools *pools);
 

@@ -31,8 +31,7 @@ struct run {
 	struct record_identity identity;
 	struct interfaces interfaces;
 	const char *titles[INTERFACES_MAX]; // as records call them
-	bool told[BROKEN_MAX]; // of sources that broke, in the crew's order
-	bool broke; // one of them did
+	bool told[BROKEN_MAX]; // of sources that are broken, in the crew's order
 
 	struct crew *crew;
 	struct counters *counters; // the ledger's
@@ -386,17 +385,23 @@ static void progress(struct run *r, uint64_t now_ns)
 	r->progress_ns = now_ns;
 }
 
-// Sources that broke, each once.
-static void say_broken(struct run *r)
+// Sources that broke, each once, and those that came back. Whether any is broken now.
+static bool say_broken(struct run *r)
 {
-	const char *why;
+	uint32_t count = crew_captures(r->crew);
+	bool any = false;
 
-	for (uint32_t at = 0; (why = crew_broken(r->crew, &at)) != NULL;) {
-		REQUIRE(at >= 1 && at <= BROKEN_MAX);
-		if (!r->told[at - 1])
+	REQUIRE(count <= BROKEN_MAX);
+	for (uint32_t i = 0; i < count; i++) {
+		const char *why = crew_broken(r->crew, i);
+		if (why != NULL && !r->told[i])
 			log_error("%s", why);
-		r->told[at - 1] = r->broke = true;
+		else if (why == NULL && r->told[i])
+			log_info("interface \"%s\" is up again", r->interfaces.items[i].name);
+		r->told[i] = why != NULL;
+		any |= r->told[i];
 	}
+	return any;
 }
 
 // What is due by the steady clock: batches that have waited long enough, health, progress.
@@ -615,13 +620,13 @@ enum run_status run(const struct run_config *config)
 
 	struct export_stats export;
 	export_stats(r.export, &export);
-	say_broken(&r);
-	if (r.interrupted && !r.broke)
+	bool broken = say_broken(&r);
+	if (r.interrupted && !broken)
 		log_warning("\"%s\" %s: a signal came", r.settings->files.items[0].value,
 			r.settings->files.count > 1
 				? "and the files beside it were not read to their ends"
 				: "was not read to its end");
-	if (r.interrupted || r.broke)
+	if (r.interrupted || broken)
 		status = RUN_SOURCE_BROKE;
 	if (say_what_was_lost(&r, &export) || !delivered)
 		status = RUN_ROWS_LOST;

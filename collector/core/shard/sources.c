@@ -11,8 +11,7 @@
 enum { FILES_MAX = 256 }; // as in SETTINGS
 enum { PURPOSE_FANOUT = 0x66616e6f };
 
-// How many captures are opened for one queue.
-static uint32_t captures(const struct sources *s)
+uint32_t sources_captures(const struct sources *s)
 {
 	return settings_live(s->settings) ? s->interfaces->count
 					  : (uint32_t)s->settings->files.count;
@@ -27,7 +26,7 @@ void sources_init(struct sources *s, const struct settings *settings,
 		.capture = capture,
 		.count = interfaces->count,
 	};
-	s->merged = captures(s) > 1 || interfaces->items[0].role == ROLE_WAN;
+	s->merged = sources_captures(s) > 1 || interfaces->items[0].role == ROLE_WAN;
 	if (settings->fanout == FANOUT_FLOW)
 		s->fanout_key = hash_key_new(settings->seed, PURPOSE_FANOUT).k0 | 1;
 	s->ops = s->merged ? &merge_capture_ops : capture;
@@ -60,7 +59,7 @@ bool sources_share(const struct sources *s, uint16_t queues)
 {
 	bool all = settings_live(s->settings);
 
-	for (uint32_t i = 0; i < captures(s) && s->capture->shares != NULL; i++) {
+	for (uint32_t i = 0; i < sources_captures(s) && s->capture->shares != NULL; i++) {
 		struct capture_config config = config_of(s, i, queues);
 		all = all && s->capture->shares(&config);
 	}
@@ -72,7 +71,7 @@ int sources_open(const struct sources *s, struct capture **ret, uint16_t queue, 
 {
 	struct capture_config configs[FILES_MAX];
 	bool counted_only[FILES_MAX] = {0};
-	uint32_t count = captures(s);
+	uint32_t count = sources_captures(s);
 
 	REQUIRE(count <= FILES_MAX);
 	for (uint32_t i = 0; i < count; i++) {
@@ -94,14 +93,4 @@ int sources_open(const struct sources *s, struct capture **ret, uint16_t queue, 
 		.first = first,
 	};
 	return merge_open(ret, &merge, queue, error);
-}
-
-const char *sources_broken(const struct sources *s, const struct capture *capture, uint32_t *at)
-{
-	while (s->merged && capture != NULL && *at < captures(s)) {
-		const char *why = merge_source_broken(capture, (*at)++);
-		if (why != NULL)
-			return why;
-	}
-	return NULL;
 }

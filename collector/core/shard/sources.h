@@ -29,6 +29,5 @@ int sources_open(const struct sources *sources, struct capture **ret, uint16_t q
 	uint16_t queues, const struct capture *first, struct counters *counters,
 	char error[CAPTURE_ERROR_SIZE]);
 
-// Why one of them broke that others outlived: the next from `*at` on, which begins at 0, or NULL.
-const char *sources_broken(
-	const struct sources *sources, const struct capture *capture, uint32_t *at);
+// How many captures there are of one queue: interfaces, or files.
+uint32_t sources_captures(const struct sources *sources);
