@@ -20,7 +20,7 @@ int bindings_init(struct bindings *bindings, uint32_t max, struct hash_key key)
 	memset(bindings, 0, sizeof(*bindings));
 	bindings->newest = bindings->oldest = POOL_NONE;
 	bindings->key = key;
-	uint32_t buckets = power_of_two(max);
+	uint32_t buckets = power_of_two(2 * max);
 	bindings->bucket_mask = buckets - 1;
 	bindings->buckets = memory_reserve(buckets * sizeof(uint32_t));
 	if (bindings->buckets == NULL)

@@ -19,7 +19,9 @@ int client_table_init(
 		table->lists[i].newest = table->lists[i].oldest = POOL_NONE;
 	table->random_max = MIN(random_max, max);
 	table->key = key;
-	while (buckets < max)
+	// Few that look for somebody who is not there shall find anybody in the bucket: they lie
+	// far.
+	while (buckets < 4 * (uint64_t)max)
 		buckets *= 2;
 	table->bucket_mask = buckets - 1;
 	int err = pool_init(&table->pool, max, sizeof(struct client));

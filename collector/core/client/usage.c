@@ -88,12 +88,16 @@ static struct usage_entry *new_entry(struct usage *usage)
 static struct usage_window *window_of(struct usage *usage, uint64_t when_ns)
 {
 	uint64_t when_s = when_ns / NS_PER_S;
-	struct usage_window *unused = NULL;
+	struct usage_window *unused = NULL, *last = &usage->windows[usage->last];
 
+	if (likely(last->open && when_s - last->start_s < usage->window_s))
+		return last;
 	for (uint32_t i = 0; i < USAGE_WINDOWS_MAX; i++) {
 		struct usage_window *w = &usage->windows[i];
-		if (w->open && when_s - w->start_s < usage->window_s)
+		if (w->open && when_s - w->start_s < usage->window_s) {
+			usage->last = i;
 			return w;
+		}
 		if (!w->open && unused == NULL)
 			unused = w;
 	}
@@ -243,12 +247,12 @@ static void book_other(struct usage *usage, struct usage_window *window,
 uint32_t usage_bucket(const struct usage *usage, const struct client *client, uint64_t end_ns,
 	uint16_t application)
 {
-	uint64_t when_s = end_ns / NS_PER_S;
+	const struct usage_window *last = &usage->windows[usage->last];
 
-	for (uint32_t i = 0; i < USAGE_WINDOWS_MAX; i++)
-		if (usage->windows[i].open && when_s - usage->windows[i].start_s < usage->window_s)
-			return bucket_of(usage, i, client->serial, application);
-	return 0;
+	// Most are of the window that the one before was booked in.
+	if (!last->open || end_ns / NS_PER_S - last->start_s >= usage->window_s)
+		return POOL_NONE;
+	return bucket_of(usage, usage->last, client->serial, application);
 }
 
 void usage_book(struct usage *usage, struct client *client, const struct usage_delta *delta)

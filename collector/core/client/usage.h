@@ -66,6 +66,7 @@ struct usage {
 	bool by_client;
 	uint64_t due_ns; // earliest of the open windows; UINT64_MAX: none
 	struct usage_window windows[USAGE_WINDOWS_MAX];
+	uint32_t last; // the window that was booked in last
 };
 
 struct usage_settings {
@@ -83,7 +84,7 @@ size_t usage_bytes(const struct usage *usage);
 void usage_prefault(struct usage *usage);
 
 // A row in two steps, so that the memory of many can be fetched together: where it would stand, and
-// then what stands there. Hints only.
+// then what stands there. Hints only; POOL_NONE: none.
 uint32_t usage_bucket(const struct usage *usage, const struct client *client, uint64_t end_ns,
 	uint16_t application);
 static inline void usage_fetch_bucket(const struct usage *usage, uint32_t bucket)

@@ -104,7 +104,7 @@ bool event_ring_ended(const struct event_ring *ring)
 	return atomic_load_explicit(&ring->ended, memory_order_acquire);
 }
 
-const struct event *event_ring_peek(struct event_ring *ring)
+static inline const struct event *first(struct event_ring *ring)
 {
 	if (ring->read == atomic_load_explicit(&ring->head, memory_order_acquire))
 		return NULL;
@@ -119,9 +119,14 @@ const struct event *event_ring_peek(struct event_ring *ring)
 	return event;
 }
 
+const struct event *event_ring_peek(struct event_ring *ring)
+{
+	return first(ring);
+}
+
 void event_ring_pop(struct event_ring *ring)
 {
-	const struct event *event = event_ring_peek(ring);
+	const struct event *event = first(ring);
 
 	REQUIRE(event != NULL);
 	ring->read += event->size;

@@ -106,9 +106,12 @@ static void judge(struct ledger *ledger, const struct segment_event *s, struct e
 {
 	if (end->prepared) {
 		end->binding = binding_of(ledger, end);
-		if (end->binding != NULL)
-			end->local |=
-				end->binding->on_link_ns <= s->flow_start_ns + ledger->active_ns;
+		if (end->binding != NULL && !end->local &&
+			end->binding->on_link_ns <= s->flow_start_ns + ledger->active_ns) {
+			end->local = true;
+			if (end->mac != NULL)
+				end->mac_bucket = client_bucket(&ledger->clients, &end->mac_id);
+		}
 		if (!end->local)
 			end->binding = NULL;
 		if (end->binding != NULL)

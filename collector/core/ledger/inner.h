@@ -13,7 +13,7 @@
 enum {
 	ROUTERS_MAX = 256,
 	// Events that are worked on together: the memory that they need is fetched together.
-	TURN_EVENTS = 16,
+	TURN_EVENTS = 32,
 	// The ledger lets events gather until there are so many octets of them, as long as more
 	// come, and for GATHER_NS at most: who turns it after each batch of packets finds its code
 	// and tables gone from the caches each time.

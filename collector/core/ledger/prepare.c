@@ -34,6 +34,8 @@ static void place_end(
 	if (end->mac == NULL)
 		return;
 	end->mac_id = identity_of_mac(s->event.vlan, end->mac);
+	if (!end->local)
+		return; // its client is looked for if it turns out to be on the link
 	end->mac_bucket = client_bucket(&l->clients, &end->mac_id);
 	__builtin_prefetch(&l->clients.buckets[end->mac_bucket]);
 }
@@ -79,7 +81,7 @@ static void fetch_entries(const struct ledger *l, const struct end *end)
 	idx = l->bindings.buckets[end->address_bucket];
 	if (idx != POOL_NONE)
 		fetch_lines(pool_at(&l->bindings.pool, idx), 2 * CACHE_LINE);
-	if (end->mac == NULL)
+	if (end->mac == NULL || !end->local)
 		return;
 	idx = l->clients.buckets[end->mac_bucket];
 	if (idx != POOL_NONE)
@@ -92,13 +94,14 @@ static uint32_t find_end(const struct ledger *l, const struct segment_event *s, 
 	if (!end->prepared)
 		return POOL_NONE;
 	end->known_binding = binding_find_in(&l->bindings, end->address_bucket, &end->address);
-	if (end->mac == NULL)
+	if (end->mac == NULL || !end->local)
 		return POOL_NONE;
 	end->known_client = client_find_in(&l->clients, end->mac_bucket, &end->mac_id);
 	if (end->known_client == NULL)
 		return POOL_NONE;
 	uint32_t bucket = usage_bucket(&l->usage, end->known_client, s->end_ns, s->application);
-	usage_fetch_bucket(&l->usage, bucket);
+	if (bucket != POOL_NONE)
+		usage_fetch_bucket(&l->usage, bucket);
 	return bucket;
 }
 
@@ -106,9 +109,10 @@ void ledger_prepare(const struct ledger *l, struct prepared *turn, uint32_t coun
 {
 	uint32_t usage[TURN_EVENTS][2];
 
-	for (uint32_t i = 0; i < count; i++)
+	for (uint32_t i = 0; i < count; i++) {
 		turn[i].event = reorder_event(&l->reorder, &turn[i].item);
-	reorder_fetch(&l->reorder, TURN_EVENTS); // the next turn's
+		fetch_lines(turn[i].event, sizeof(struct segment_event));
+	}
 	for (uint32_t i = 0; i < count; i++) {
 		if (turn[i].event->kind == EVENT_SEGMENT)
 			ledger_place_ends(l, &turn[i]);

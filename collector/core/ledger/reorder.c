@@ -399,18 +399,6 @@ uint32_t reorder_take(
 	return taken;
 }
 
-void reorder_fetch(const struct reorder *reorder, uint32_t count)
-{
-	count = MIN(count, reorder->queue_to - reorder->queue_from);
-	for (uint32_t i = 0; i < count; i++) {
-		const struct reorder_item *item =
-			&reorder->queue[(reorder->queue_from + i) & reorder->queue_mask];
-		const uint8_t *event = (const uint8_t *)reorder_event(reorder, item);
-		for (size_t line = 0; line < sizeof(struct segment_event); line += CACHE_LINE)
-			__builtin_prefetch(event + line);
-	}
-}
-
 void reorder_give(struct reorder *reorder, const struct reorder_item *item)
 {
 	pool_give(&reorder->pools[item->size], item->slot);

@@ -59,8 +59,5 @@ uint32_t reorder_take(
 	struct reorder *reorder, uint64_t until_ns, struct reorder_item *items, uint32_t max);
 void reorder_give(struct reorder *reorder, const struct reorder_item *item);
 
-// Fetches the memory of those that will be taken next, about.
-void reorder_fetch(const struct reorder *reorder, uint32_t count);
-
 // By content, of events of one time and kind; 0 only where no difference can matter.
 int event_compare(const struct event *a, const struct event *b);
