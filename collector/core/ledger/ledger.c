@@ -4,7 +4,14 @@
 #include <errno.h>
 #include <string.h>
 
-enum { REORDER_EVENTS = 16384, BINDINGS_PER_CLIENT = 4, BASIC_WINDOW_S = 3600 };
+enum {
+	// Events that may stand in the order at once: one for so many flows, as what is due in a
+	// slot of the flow table's wheel comes at once.
+	FLOWS_PER_EVENT = 16,
+	EVENTS_LEAST = 4096,
+	BINDINGS_PER_CLIENT = 4,
+	BASIC_WINDOW_S = 3600,
+};
 enum purpose { PURPOSE_CLIENTS = 0x6c656467, PURPOSE_BINDINGS, PURPOSE_ANSWERS, PURPOSE_USAGE };
 
 static int parse_mac(const char *text, uint8_t mac[6])
@@ -92,7 +99,8 @@ static int make_tables(struct ledger *l)
 	};
 	uint32_t clients_max = (uint32_t)settings->clients_max;
 
-	int err = reorder_init(&l->reorder, REORDER_EVENTS);
+	int err = reorder_init(&l->reorder,
+		MAX((uint32_t)settings->flows_max / FLOWS_PER_EVENT, (uint32_t)EVENTS_LEAST));
 	if (!err)
 		err = client_table_init(&l->clients, clients_max,
 			(uint32_t)settings->clients_random_max,
