@@ -6,6 +6,7 @@ import ctypes
 import os
 import re
 import shutil
+import signal
 import socket
 import struct
 import subprocess
@@ -92,6 +93,17 @@ def become_subreaper():
     ctypes.CDLL(None).prctl(SUBREAPER, 1, 0, 0, 0)
 
 
+def reap_all():
+    """{pid: (exit status, usage)} of all children, until there is none."""
+    ends = {}
+    try:
+        while True:
+            pid, status, usage = os.wait4(-1, 0)
+            ends[pid] = os.waitstatus_to_exitcode(status), usage
+    except ChildProcessError:
+        return ends
+
+
 class Programs:
     def __init__(self, build, scratch, without=()):
         self.scratch, self.without = scratch, without
@@ -127,28 +139,26 @@ class Programs:
     def measure(self, command):
         """(CPU ns, wall ns, peak KiB, what it said) of a process and all it started, from fork to the last exit.
 
-        By way of a shell that is gone at once: a child of ours begins with our size, and its peak would be ours.
+        By way of a program that is gone at once: a child of ours begins with our size, and its peak would be ours.
         """
         pid_path = self.scratch / "pid"
         with open(os.devnull, "rb") as null, open(self.scratch / "said", "w+b") as said:
             start = time.monotonic_ns()
-            shell = ["sh", "-c", '"$@" & echo $! >"$0"', pid_path, *command]
-            subprocess.run([str(word) for word in shell], stdin=null, stdout=said, stderr=said, check=True)
-            pid, cpu_s, kib, ended = int(pid_path.read_text()), 0.0, 0, 1
+            by_way = ["setsid", "-f", "sh", "-c", 'echo $$ >"$0"; exec "$@"', pid_path, *command]
+            subprocess.run([str(word) for word in by_way], stdin=null, stdout=said, stderr=said, check=True)
             try:
-                while True:
-                    one, status, usage = os.wait4(-1, 0)
-                    cpu_s, kib = cpu_s + usage.ru_utime + usage.ru_stime, max(kib, usage.ru_maxrss)
-                    if one == pid:
-                        ended = os.waitstatus_to_exitcode(status)
-            except ChildProcessError:
-                pass
+                ends = reap_all()
+            except KeyboardInterrupt:
+                os.killpg(int(pid_path.read_text()), signal.SIGKILL)
+                raise
             wall_ns = time.monotonic_ns() - start
             said.seek(0)
             text = said.read().decode(errors="replace")
-        if ended != 0:
-            sys.exit(f"bench/run: {' '.join(map(str, command))} failed ({ended}):\n{text}")
-        return round(cpu_s * 1e9), wall_ns, kib, text
+        status = ends[int(pid_path.read_text())][0]
+        if status != 0:
+            sys.exit(f"bench/run: {' '.join(map(str, command))} failed ({status}):\n{text}")
+        cpu_s = sum(usage.ru_utime + usage.ru_stime for _, usage in ends.values())
+        return round(cpu_s * 1e9), wall_ns, max(usage.ru_maxrss for _, usage in ends.values()), text
 
     def run(self, command, said, folder, packets):
         cpu_ns, wall_ns, kib, text = self.measure(["timeout", "-k", "10", str(TOO_LONG_S), *command])
