@@ -105,30 +105,30 @@ static void test_serials_and_hash(void **)
 static void test_names(void **)
 {
 	struct client client = {0};
-	static struct client_detail detail;
+	static struct client_words words;
 	char name[300] = {0};
 
-	assert_false(client_learn_name(&client, &detail, CLIENT_NAME_DHCP, (uint8_t *)"", 0, 1));
+	assert_false(client_learn_name(&client, &words, CLIENT_NAME_DHCP, (uint8_t *)"", 0, 1));
 	for (unsigned i = 0; i < 10; i++) {
 		name[0] = (char)('a' + i);
 		assert_true(client_learn_name(
-			&client, &detail, CLIENT_NAME_DHCP, (uint8_t *)name, 1, i));
+			&client, &words, CLIENT_NAME_DHCP, (uint8_t *)name, 1, i));
 	}
 	assert_int_equal(client.name_count, CLIENT_NAMES_MAX);
-	assert_int_equal(detail.names[0].text[0], 'j');
-	assert_int_equal(detail.names[7].text[0], 'c');
+	assert_int_equal(words.names[0].text[0], 'j');
+	assert_int_equal(words.names[7].text[0], 'c');
 	// Said again: to the front, nothing new; by another source it is another name.
-	assert_false(client_learn_name(&client, &detail, CLIENT_NAME_DHCP, (uint8_t *)"e", 1, 20));
-	assert_int_equal(detail.names[0].text[0], 'e');
-	assert_int_equal(detail.names[0].time_ns, 20);
-	assert_int_equal(detail.names[1].text[0], 'j');
-	assert_int_equal(detail.names[7].text[0], 'c');
+	assert_false(client_learn_name(&client, &words, CLIENT_NAME_DHCP, (uint8_t *)"e", 1, 20));
+	assert_int_equal(words.names[0].text[0], 'e');
+	assert_int_equal(words.names[0].time_ns, 20);
+	assert_int_equal(words.names[1].text[0], 'j');
+	assert_int_equal(words.names[7].text[0], 'c');
 	assert_true(
-		client_learn_name(&client, &detail, CLIENT_NAME_DHCP_FQDN, (uint8_t *)"e", 1, 21));
+		client_learn_name(&client, &words, CLIENT_NAME_DHCP_FQDN, (uint8_t *)"e", 1, 21));
 	memset(name, 'x', sizeof(name));
 	assert_true(client_learn_name(
-		&client, &detail, CLIENT_NAME_DHCP, (uint8_t *)name, sizeof(name), 22));
-	assert_int_equal(detail.names[0].len, 255);
+		&client, &words, CLIENT_NAME_DHCP, (uint8_t *)name, sizeof(name), 22));
+	assert_int_equal(words.names[0].len, 255);
 }
 
 static void test_addresses(void **)
@@ -172,17 +172,17 @@ static void test_addresses(void **)
 static void test_dhcp_texts(void **)
 {
 	struct client client = {0};
-	static struct client_detail detail;
+	static struct client_words words;
 	char text[300];
 
 	memset(text, '1', sizeof(text));
-	assert_true(client_learn_dhcp_options(&client, &detail, (uint8_t *)"1,3", 3));
-	assert_false(client_learn_dhcp_options(&client, &detail, (uint8_t *)"1,3", 3));
-	assert_false(client_learn_dhcp_options(&client, &detail, (uint8_t *)"", 0));
-	assert_true(client_learn_dhcp_options(&client, &detail, (uint8_t *)text, sizeof(text)));
-	assert_int_equal(strlen(detail.dhcp_options), DHCP_OPTIONS_MAX);
-	assert_true(client_learn_vendor_class(&client, &detail, (uint8_t *)text, sizeof(text)));
-	assert_false(client_learn_vendor_class(&client, &detail, (uint8_t *)text, sizeof(text)));
+	assert_true(client_learn_dhcp_options(&client, &words, (uint8_t *)"1,3", 3));
+	assert_false(client_learn_dhcp_options(&client, &words, (uint8_t *)"1,3", 3));
+	assert_false(client_learn_dhcp_options(&client, &words, (uint8_t *)"", 0));
+	assert_true(client_learn_dhcp_options(&client, &words, (uint8_t *)text, sizeof(text)));
+	assert_int_equal(strlen(words.dhcp_options), DHCP_OPTIONS_MAX);
+	assert_true(client_learn_vendor_class(&client, &words, (uint8_t *)text, sizeof(text)));
+	assert_false(client_learn_vendor_class(&client, &words, (uint8_t *)text, sizeof(text)));
 	assert_int_equal(client.dhcp_vendor_class_len, DHCP_VENDOR_CLASS_MAX);
 }
 

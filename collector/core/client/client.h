@@ -95,6 +95,7 @@ struct client {
 	uint64_t router_since_ns; // CLIENT_NEVER: no router
 	uint8_t key[16]; // client_key, computed once
 	uint32_t sources[ROUTER_SOURCES]; // local IPv4 addresses it sent from
+	uint32_t words; // index of its words; POOL_NONE: none
 	uint64_t source_ns[ROUTER_SOURCES]; // when last
 
 	const char *vendor; // or NULL
@@ -106,11 +107,16 @@ static_assert(sizeof(struct client) == 4 * CACHE_LINE);
 // What few events touch.
 struct client_detail {
 	struct client_address addresses[CLIENT_ADDRESSES_MAX];
+};
+static_assert(sizeof(struct client_detail) % 8 == 0);
+
+// What it said of itself; most never say anything.
+struct client_words {
 	struct client_name names[CLIENT_NAMES_MAX]; // newest first
 	char dhcp_options[DHCP_OPTIONS_MAX + 1];
 	uint8_t dhcp_vendor_class[DHCP_VENDOR_CLASS_MAX + 1];
 };
-static_assert(sizeof(struct client_detail) % 8 == 0);
+static_assert(sizeof(struct client_words) % 8 == 0);
 
 static inline struct identity identity_of_mac(uint16_t vlan, const uint8_t mac[6])
 {

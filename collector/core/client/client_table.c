@@ -32,7 +32,7 @@ int client_table_init(
 	if (table->buckets == NULL || table->details == NULL)
 		return -ENOMEM;
 	memset(table->buckets, 0xff, buckets * sizeof(uint32_t));
-	return 0;
+	return pool_init(&table->words, max, sizeof(struct client_words));
 }
 
 void client_table_fini(struct client_table *table)
@@ -42,13 +42,15 @@ void client_table_fini(struct client_table *table)
 	if (table->buckets != NULL)
 		memory_release(table->buckets, ((size_t)table->bucket_mask + 1) * sizeof(uint32_t));
 	pool_fini(&table->pool);
+	pool_fini(&table->words);
 	table->details = NULL;
 	table->buckets = NULL;
 }
 
 size_t client_table_bytes(const struct client_table *table)
 {
-	return pool_bytes(&table->pool) + table->pool.max * sizeof(struct client_detail) +
+	return pool_bytes(&table->pool) + pool_bytes(&table->words) +
+		table->pool.max * sizeof(struct client_detail) +
 		((size_t)table->bucket_mask + 1) * sizeof(uint32_t);
 }
 
@@ -142,6 +144,8 @@ void client_table_remove(struct client_table *table, struct client *client)
 		link = &at(table, *link)->next;
 	*link = client->next;
 	list_remove(table, client);
+	if (client->words != POOL_NONE)
+		pool_give(&table->words, client->words);
 	client->id.kind = IDENTITY_NONE; // whoever remembers the place sees that it is gone
 	pool_give(&table->pool, idx);
 	// The next to go has not been touched for as long.
@@ -167,6 +171,7 @@ struct client *client_table_add(
 		.next = table->buckets[bucket],
 		.due_ns = CLIENT_NEVER,
 		.touched_ns = CLIENT_NEVER,
+		.words = POOL_NONE,
 		.random = is_random(id),
 		.router_since_ns = CLIENT_NEVER,
 		.vendor = id->kind == IDENTITY_MAC ? vendor_of(id->value) : NULL};
@@ -182,6 +187,13 @@ void client_table_touch(struct client_table *table, struct client *client, uint6
 	client->touched_ns = now_ns;
 	list_remove(table, client);
 	list_add_newest(table, client);
+}
+
+struct client_words *client_words(struct client_table *table, struct client *client)
+{
+	if (client->words == POOL_NONE)
+		client->words = pool_take(&table->words); // there is one for each client
+	return pool_at(&table->words, client->words);
 }
 
 // Where an address stands or may stand: its own place, a free one, that of the one unseen longest.
@@ -235,7 +247,7 @@ void client_mark_asked(
 	}
 }
 
-bool client_learn_name(struct client *client, struct client_detail *detail,
+bool client_learn_name(struct client *client, struct client_words *words,
 	enum client_name_source source, const uint8_t *text, size_t len, uint64_t time_ns)
 {
 	struct client_name name = {.source = (uint8_t)source,
@@ -247,7 +259,7 @@ bool client_learn_name(struct client *client, struct client_detail *detail,
 		return false;
 	memcpy(name.text, text, name.len);
 	for (; i < client->name_count; i++) {
-		const struct client_name *n = &detail->names[i];
+		const struct client_name *n = &words->names[i];
 		if (n->source == name.source && n->len == name.len &&
 			memcmp(n->text, name.text, name.len) == 0)
 			break;
@@ -257,33 +269,33 @@ bool client_learn_name(struct client *client, struct client_detail *detail,
 		client->name_count++;
 	// To the front: those before it move on by one, over its old place or the oldest's.
 	i = MIN(i, client->name_count - 1u);
-	memmove(&detail->names[1], &detail->names[0], i * sizeof(name));
-	detail->names[0] = name;
+	memmove(&words->names[1], &words->names[0], i * sizeof(name));
+	words->names[0] = name;
 	return !known;
 }
 
 bool client_learn_dhcp_options(
-	struct client *client, struct client_detail *detail, const uint8_t *text, size_t len)
+	struct client *client, struct client_words *words, const uint8_t *text, size_t len)
 {
 	len = MIN(len, (size_t)DHCP_OPTIONS_MAX);
 	if (len == 0 ||
-		(client->dhcp_options_len == len && memcmp(detail->dhcp_options, text, len) == 0))
+		(client->dhcp_options_len == len && memcmp(words->dhcp_options, text, len) == 0))
 		return false;
-	memcpy(detail->dhcp_options, text, len);
-	detail->dhcp_options[len] = '\0';
+	memcpy(words->dhcp_options, text, len);
+	words->dhcp_options[len] = '\0';
 	client->dhcp_options_len = (uint16_t)len;
 	return true;
 }
 
 bool client_learn_vendor_class(
-	struct client *client, struct client_detail *detail, const uint8_t *text, size_t len)
+	struct client *client, struct client_words *words, const uint8_t *text, size_t len)
 {
 	len = MIN(len, (size_t)DHCP_VENDOR_CLASS_MAX);
 	if (len == 0 ||
 		(client->dhcp_vendor_class_len == len &&
-			memcmp(detail->dhcp_vendor_class, text, len) == 0))
+			memcmp(words->dhcp_vendor_class, text, len) == 0))
 		return false;
-	memcpy(detail->dhcp_vendor_class, text, len);
+	memcpy(words->dhcp_vendor_class, text, len);
 	client->dhcp_vendor_class_len = (uint16_t)len;
 	return true;
 }

@@ -17,6 +17,7 @@ struct client_list {
 struct client_table {
 	struct pool pool; // of struct client
 	struct client_detail *details; // by the client's index
+	struct pool words; // of struct client_words
 	uint32_t *buckets;
 	uint32_t bucket_mask;
 	uint32_t random_max;
@@ -79,17 +80,20 @@ static inline struct client_detail *client_detail(
 	return &table->details[pool_index(&table->pool, client)];
 }
 
+// What it said of itself, for more to be added.
+struct client_words *client_words(struct client_table *table, struct client *client);
+
 // What one learns of a client. Each returns whether something about it changed.
 bool client_learn_address(struct client *client, struct client_detail *detail,
 	const struct client_address *address, bool asked);
 void client_mark_asked(struct client *client, struct client_detail *detail, const uint8_t *ip,
 	uint8_t ip_version); // one of its addresses asked for names
-bool client_learn_name(struct client *client, struct client_detail *detail,
+bool client_learn_name(struct client *client, struct client_words *words,
 	enum client_name_source source, const uint8_t *text, size_t len, uint64_t time_ns);
 bool client_learn_dhcp_options(
-	struct client *client, struct client_detail *detail, const uint8_t *text, size_t len);
+	struct client *client, struct client_words *words, const uint8_t *text, size_t len);
 bool client_learn_vendor_class(
-	struct client *client, struct client_detail *detail, const uint8_t *text, size_t len);
+	struct client *client, struct client_words *words, const uint8_t *text, size_t len);
 
 // A local IPv4 address that its frames carried. Returns true when that makes it a router.
 bool client_carries(struct client *client, const uint8_t ip[4], uint64_t start_ns, uint64_t end_ns);

@@ -37,6 +37,8 @@ static void write_row(struct ledger *ledger, struct client *client)
 {
 	refresh_addresses(ledger, client);
 	const struct client_detail *detail = client_detail(&ledger->clients, client);
+	const struct client_words *words =
+		client->words == POOL_NONE ? NULL : pool_at(&ledger->clients.words, client->words);
 	struct client_row row = {
 		.key = client->key,
 		.first_seen_ns = client->first_seen_ns,
@@ -47,11 +49,11 @@ static void write_row(struct ledger *ledger, struct client *client)
 		.vlan = client->id.vlan,
 		.addresses = detail->addresses,
 		.address_count = client->address_count,
-		.names = detail->names,
+		.names = words == NULL ? NULL : words->names,
 		.name_count = client->name_count,
-		.dhcp_options = client->dhcp_options_len > 0 ? detail->dhcp_options : NULL,
+		.dhcp_options = client->dhcp_options_len > 0 ? words->dhcp_options : NULL,
 		.dhcp_vendor_class =
-			client->dhcp_vendor_class_len > 0 ? detail->dhcp_vendor_class : NULL,
+			client->dhcp_vendor_class_len > 0 ? words->dhcp_vendor_class : NULL,
 		.dhcp_vendor_class_len = client->dhcp_vendor_class_len,
 	};
 
@@ -208,6 +210,12 @@ void ledger_client_due(struct ledger *ledger, struct client *client)
 	}
 	write_row(ledger, client);
 	deadline_set(&ledger->deadlines, client, ledger->now_ns + ROW_MOST_NS);
+	// The next one has not been touched for as long.
+	const struct client *next = deadline_first(&ledger->deadlines);
+	const uint8_t *at = (const uint8_t *)next;
+	__builtin_prefetch(client_detail(&ledger->clients, next));
+	for (size_t line = 0; line < sizeof(*next); line += CACHE_LINE)
+		__builtin_prefetch(at + line);
 }
 
 void ledger_client_finish(struct ledger *ledger, struct client *client)

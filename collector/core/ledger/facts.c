@@ -59,7 +59,7 @@ static void learn_name(
 	struct client *client = client_of_mac(ledger, fact);
 
 	if (client != NULL &&
-		client_learn_name(client, client_detail(&ledger->clients, client), source,
+		client_learn_name(client, client_words(&ledger->clients, client), source,
 			fact->text, fact->text_len, fact->event.time_ns))
 		ledger_client_changed(ledger, client);
 }
@@ -70,10 +70,10 @@ static void learn_dhcp(struct ledger *ledger, const struct fact_event *fact)
 
 	if (client == NULL)
 		return;
-	struct client_detail *detail = client_detail(&ledger->clients, client);
+	struct client_words *words = client_words(&ledger->clients, client);
 	bool changed = fact->kind == FACT_DHCP_OPTIONS
-		? client_learn_dhcp_options(client, detail, fact->text, fact->text_len)
-		: client_learn_vendor_class(client, detail, fact->text, fact->text_len);
+		? client_learn_dhcp_options(client, words, fact->text, fact->text_len)
+		: client_learn_vendor_class(client, words, fact->text, fact->text_len);
 	if (changed)
 		ledger_client_changed(ledger, client);
 }
