@@ -6,6 +6,7 @@
 // PACKETS_MAX packets with payload.
 #include "classifiers/arena.h"
 #include "classifiers/ndpi_dispatch.h"
+#include "classifiers/ndpi_names.h"
 #include "classifiers/ndpi_text.h"
 #include "core/base/compiler.h"
 #include "core/base/cursor.h"
@@ -32,6 +33,7 @@ struct ndpi {
 	bool making; // now
 	struct counters *counters;
 	struct ndpi_hosts hosts;
+	struct ndpi_names names;
 	bool plain; // the library guesses and asks its dissectors by itself
 	bool peers_cached; // a BitTorrent or mining peer was seen: its address names later flows
 };
@@ -49,6 +51,18 @@ static void memory_tell(struct ndpi *self)
 
 // nDPI's allocator is one for the process; who calls into it says whose memory is meant.
 static _Thread_local struct ndpi *caller;
+
+static void library_enter(struct ndpi *self)
+{
+	caller = self;
+	ndpi_names_now = self->plain ? NULL : &self->names;
+}
+
+static void library_leave(void)
+{
+	caller = NULL;
+	ndpi_names_now = NULL;
+}
 
 static void *tables_take(struct ndpi *self, size_t size)
 {
@@ -401,11 +415,11 @@ static enum classify_next ndpi_classifier_inspect(void *object, void *object_sta
 		opening_write(flow, view);
 	if (guess)
 		guess_write(self, flow, view);
-	caller = self;
+	library_enter(self);
 	self->arena.full = false;
 	state->last = ndpi_detection_process_packet(self->module, flow, p->data + p->l3_offset,
 		(uint16_t)MIN(size, (uint32_t)UINT16_MAX), p->time_ns / NS_PER_MS);
-	caller = NULL;
+	library_leave();
 	if (guess && flow->l4_proto == 0)
 		guess_undo(flow);
 	memory_tell(self);
@@ -464,12 +478,12 @@ static void ndpi_classifier_finish(
 	struct ndpi_state *state = object_state;
 	uint8_t guessed;
 
-	caller = self;
+	library_enter(self);
 	if (!state->given_up && state->flow.init_finished &&
 		state->last.app_protocol == NDPI_PROTOCOL_UNKNOWN)
 		state->last = ndpi_detection_giveup(self->module, &state->flow, 0, &guessed);
 	ndpi_free_flow_data(&state->flow);
-	caller = NULL;
+	library_leave();
 	memory_tell(self);
 	verdict_report(self, state, report);
 }
