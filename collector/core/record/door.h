@@ -101,7 +101,7 @@ static inline void count_withheld(
 	d->withheld[type][field][local]++;
 }
 
-// What is neither kept nor dropped: counts it as withheld, and writes what the rule leaves of it.
+// What is not simply kept: counts it as withheld, and writes what the rule leaves of it.
 uint8_t *put_changed_number(struct record *d, uint8_t *at, enum record_type type, unsigned field,
 	enum wire wire, uint64_t value);
 uint8_t *put_changed_text(
@@ -112,11 +112,8 @@ uint8_t *put_changed_bytes(struct record *d, uint8_t *at, enum record_type type,
 // PUT_type(record, id, index of the field, known, value): writes one field at `at`.
 #define PUT_NUMBER(R, id, index, wire, put, known, value) \
 	if (known) { \
-		unsigned action = d->action[0][RECORD_##R][index]; \
-		if (likely(action == POLICY_KEEP)) \
+		if (likely(d->action[0][RECORD_##R][index] == POLICY_KEEP)) \
 			at = put(put_tag(at, id, wire), (uint64_t)(value)); \
-		else if (action == POLICY_DROP) \
-			count_withheld(d, RECORD_##R, index, false); \
 		else \
 			at = put_changed_number( \
 				d, at, RECORD_##R, index, wire, (uint64_t)(value)); \

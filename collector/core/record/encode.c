@@ -1,5 +1,15 @@
-// Strings that cannot stand as they are.
+// Long numbers, and strings that cannot stand as they are.
 #include "core/record/encode.h"
+
+uint8_t *put_long_varint(uint8_t *at, uint64_t value)
+{
+	while (value >= 0x80) {
+		*at++ = (uint8_t)(value | 0x80);
+		value >>= 7;
+	}
+	*at++ = (uint8_t)value;
+	return at;
+}
 
 // RFC 3629 section 4: no overlong forms, no surrogates, nothing above U+10FFFF.
 unsigned utf8_len(const uint8_t *at, size_t len)
@@ -45,10 +55,17 @@ size_t escape(uint8_t *out, const uint8_t *at, size_t len)
 	return (size_t)(out - begin);
 }
 
-uint8_t *put_escaped(uint8_t *at, uint32_t id, struct span value)
+static uint8_t *put_escaped(uint8_t *at, uint32_t id, struct span value)
 {
 	uint8_t escaped[4 * TEXT_MAX];
 	size_t len = value.len < TEXT_MAX ? value.len : TEXT_MAX;
 
 	return put_bytes(at, id, octets(escaped, escape(escaped, value.at, len)));
+}
+
+uint8_t *put_string(uint8_t *at, uint32_t id, struct span value)
+{
+	if (likely(value.len <= TEXT_MAX && is_plain(value.at, value.len)))
+		return put_bytes(at, id, value);
+	return put_escaped(at, id, value);
 }

@@ -30,14 +30,15 @@ static inline struct span text(const char *string)
 	return (struct span){(const uint8_t *)string, strlen(string)};
 }
 
+// Of two octets and more: once in the program, so that the code of a row's many fields stays small.
+uint8_t *put_long_varint(uint8_t *at, uint64_t value);
+
 static inline uint8_t *put_varint(uint8_t *at, uint64_t value)
 {
-	while (value >= 0x80) {
-		*at++ = (uint8_t)(value | 0x80);
-		value >>= 7;
-	}
-	*at++ = (uint8_t)value;
-	return at;
+	if (value >= 0x80)
+		return put_long_varint(at, value);
+	*at = (uint8_t)value;
+	return at + 1;
 }
 
 static inline uint8_t *put_fixed64(uint8_t *at, uint64_t value)
@@ -49,11 +50,20 @@ static inline uint8_t *put_fixed64(uint8_t *at, uint64_t value)
 	return at + 8;
 }
 
-// The tag of field `id`: a constant, hence one store or two.
+// The tag of field `id`: a constant, hence one store.
 static inline __attribute__((always_inline)) uint8_t *put_tag(
 	uint8_t *at, uint32_t id, enum wire wire)
 {
-	return put_varint(at, id << 3 | wire);
+	uint32_t tag = id << 3 | wire;
+
+	if (tag < 0x80) {
+		*at = (uint8_t)tag;
+		return at + 1;
+	}
+	INVARIANT(tag < 1u << 14);
+	uint8_t octets[2] = {(uint8_t)(tag | 0x80), (uint8_t)(tag >> 7)};
+	memcpy(at, octets, 2);
+	return at + 2;
 }
 
 // A nested message: its length is not known before it is written, so two octets are left for it.
@@ -131,11 +141,4 @@ static inline uint8_t *put_bytes(uint8_t *at, uint32_t id, struct span value)
 	return at + value.len;
 }
 
-uint8_t *put_escaped(uint8_t *at, uint32_t id, struct span value);
-
-static inline uint8_t *put_string(uint8_t *at, uint32_t id, struct span value)
-{
-	if (value.len <= TEXT_MAX && is_plain(value.at, value.len))
-		return put_bytes(at, id, value);
-	return put_escaped(at, id, value);
-}
+uint8_t *put_string(uint8_t *at, uint32_t id, struct span value);
