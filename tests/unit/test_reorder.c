@@ -53,6 +53,56 @@ static void test_sorts(void **)
 	reorder_fini(&reorder);
 }
 
+// Hundreds at a time, as a shard's turn brings them: in any order, many at one time, some from far
+// before what is there already. None may come out before one that is earlier, or equal and less by
+// content.
+static void test_bursts(void **)
+{
+	struct reorder reorder;
+	struct fact_event fact = {.event = {.size = sizeof(fact), .kind = EVENT_FACT}};
+	struct reorder_item items[64];
+	uint64_t random = 88172645463325252u;
+	uint32_t put = 0, got = 0;
+	uint64_t last_ns = 0, last_mac = 0;
+
+	assert_int_equal(reorder_init(&reorder, 8192), 0);
+	for (unsigned round = 0; round < 300; round++) {
+		uint64_t promised_ns = round * 100;
+		for (unsigned i = 0; i < (round % 7 + 1) * 90; i++) {
+			random ^= random << 13;
+			random ^= random >> 7;
+			random ^= random << 17;
+			// Four in five of the last few moments; the others from the promise on.
+			uint64_t ahead =
+				random % 5 == 0 ? random / 5 % 3000 : 3000 + random / 5 % 20;
+			fact.event.time_ns = promised_ns + ahead;
+			fact.mac[4] = (uint8_t)(random >> 32);
+			fact.mac[5] = (uint8_t)(random >> 40);
+			put += reorder_put(&reorder, &fact.event);
+		}
+		uint32_t taken;
+		uint64_t until_ns = round == 299 ? UINT64_MAX : promised_ns + 100;
+		while ((taken = reorder_take(&reorder, until_ns, items, round % 64 + 1)) > 0) {
+			for (uint32_t i = 0; i < taken; i++) {
+				const struct event *event = reorder_event(&reorder, &items[i]);
+				const uint8_t *octets = ((const struct fact_event *)event)->mac;
+				uint64_t mac = (uint64_t)octets[4] << 8 | octets[5];
+				assert_true(event->time_ns >= last_ns);
+				assert_true(event->time_ns > last_ns || mac >= last_mac);
+				assert_true(event->time_ns < until_ns);
+				last_ns = event->time_ns;
+				last_mac = mac;
+				reorder_give(&reorder, &items[i]);
+			}
+			got += taken;
+		}
+	}
+	assert_int_equal(put, got);
+	assert_true(put > 90000);
+	assert_int_equal(reorder.count, 0);
+	reorder_fini(&reorder);
+}
+
 static void test_full(void **)
 {
 	struct reorder reorder;
@@ -160,6 +210,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sorts),
+		cmocka_unit_test(test_bursts),
 		cmocka_unit_test(test_full),
 		cmocka_unit_test(test_compare),
 		cmocka_unit_test(test_ties),
