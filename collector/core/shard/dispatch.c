@@ -119,6 +119,20 @@ struct capture *dispatch_end(struct dispatch *d, uint32_t shard)
 
 // ---- the reader
 
+// Shares flows out. Less of a hash than the flow tables', and enough where a few bits are of use
+// and nobody learns the key.
+static uint64_t spread(const struct hash_key *key, const struct flow_key *flow)
+{
+	const uint64_t *words = (const uint64_t *)(const void *)flow;
+	uint64_t hash = key->k0;
+
+	for (unsigned i = 0; i < sizeof(*flow) / sizeof(*words); i++) {
+		hash = (hash ^ words[i]) * (key->k1 | 1);
+		hash ^= hash >> 32;
+	}
+	return hash * (key->k1 | 1);
+}
+
 // Both directions of a flow meet on one shard, as they do in one flow. What is of no flow (ARP,
 // neighbour discovery) goes to the first.
 static struct capture *end_of(struct dispatch *d, const struct packet *p)
@@ -129,7 +143,7 @@ static struct capture *end_of(struct dispatch *d, const struct packet *p)
 	if (p->fate != PACKET_FLOW)
 		return &d->ends[0];
 	flow_key_of(&key, p, extra, d->config.vlan_in_key, d->config.iface_group[p->iface]);
-	uint64_t hash = flow_key_hash(&d->config.key, &key) >> 32;
+	uint64_t hash = spread(&d->config.key, &key) >> 32;
 	return &d->ends[hash * d->config.shard_count >> 32];
 }
 
