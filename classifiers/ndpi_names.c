@@ -49,17 +49,29 @@ static int search_library(void *automaton, struct text *text, struct found *ret)
 	return search(automaton, text, ret);
 }
 
+static uint64_t mix(uint64_t hash, const char *at)
+{
+	uint64_t piece;
+
+	memcpy(&piece, at, sizeof(piece));
+	hash = (hash ^ piece) * UINT64_C(0x9e3779b97f4a7c15);
+	return hash ^ hash >> 29;
+}
+
 static struct ndpi_name *slot_of(
 	struct ndpi_names *names, const void *automaton, const struct text *text)
 {
 	uint64_t hash = (uintptr_t)automaton ^ text->len;
+	char brief[8] = {0};
 
-	for (unsigned at = 0; at < text->len; at += 8) {
-		uint64_t piece = 0;
-		unsigned len = text->len - at < 8 ? text->len - at : 8;
-		memcpy(&piece, text->at + at, len);
-		hash = (hash ^ piece) * UINT64_C(0x9e3779b97f4a7c15);
-		hash ^= hash >> 29;
+	if (text->len >= 8) {
+		for (unsigned at = 0; at + 8 < text->len; at += 8)
+			hash = mix(hash, text->at + at);
+		hash = mix(hash, text->at + text->len - 8);
+	} else {
+		for (unsigned i = 0; i < text->len; i++)
+			brief[i] = text->at[i];
+		hash = mix(hash, brief);
 	}
 	return &names->slots[hash % NDPI_NAMES];
 }

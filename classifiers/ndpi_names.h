@@ -3,7 +3,7 @@
 
 #include <stdint.h>
 
-enum { NDPI_NAME_MAX = 47, NDPI_NAMES = 512 };
+enum { NDPI_NAME_MAX = 47, NDPI_NAMES = 2048 };
 
 // Names looked up last, and what came of it; zeroed at first. One thread.
 struct ndpi_names {
