@@ -22,9 +22,10 @@ struct merge_source {
 	bool down; // an interface that may come up again
 	bool counted_only;
 	uint64_t packets, bytes; // so far
-	char error[CAPTURE_ERROR_SIZE];
-	_Atomic bool
-		broken; // owner: wo, others: ro, as all that follows; tells that `error` is there
+	// Why it is down, why it ended: each written once, before somebody may be reading it.
+	char why_down[CAPTURE_ERROR_SIZE], why_ended[CAPTURE_ERROR_SIZE];
+	// Owner: wo, others: ro, like all that follows.
+	_Atomic(const char *) broken; // NULL, or one of them
 	_Atomic uint64_t seen_packets, seen_bytes, dropped_kernel, dropped_nic;
 	_Atomic uint64_t nic_lost[NIC_LOSS_COUNT];
 	_Atomic int64_t clock_step_ns;
@@ -139,8 +140,10 @@ static void count_only(struct capture *m, struct merge_source *s)
 static void stop(const struct capture *m, struct merge_source *s, int err)
 {
 	s->ended = err != -ENETDOWN || !m->live;
-	snprintf(s->error, sizeof(s->error), "%s", m->ops->error(s->capture));
-	atomic_store_explicit(&s->broken, err != -ENODATA, memory_order_release);
+	char *why = s->ended ? s->why_ended : s->why_down;
+	if (*why == '\0')
+		snprintf(why, CAPTURE_ERROR_SIZE, "%s", m->ops->error(s->capture));
+	atomic_store_explicit(&s->broken, err != -ENODATA ? why : NULL, memory_order_release);
 }
 
 // Nothing comes of it, now or ever.
@@ -163,7 +166,7 @@ static bool ask(struct capture *m, struct merge_source *s)
 	if (count < 0 && !s->down)
 		stop(m, s, count);
 	else if (count >= 0 && s->down)
-		atomic_store_explicit(&s->broken, false, memory_order_release);
+		atomic_store_explicit(&s->broken, NULL, memory_order_release);
 	s->down = count == -ENETDOWN && m->live;
 	return count > 0;
 }
@@ -383,16 +386,16 @@ void merge_source_stats(const struct capture *m, uint32_t i, struct capture_stat
 
 const char *merge_source_broken(const struct capture *m, uint32_t i)
 {
-	const struct merge_source *s = &m->sources[i];
-
-	return atomic_load_explicit(&s->broken, memory_order_acquire) ? s->error : NULL;
+	return atomic_load_explicit(&m->sources[i].broken, memory_order_acquire);
 }
 
 static const char *merge_error(struct capture *m)
 {
-	for (uint32_t i = 0; i < m->count; i++)
-		if (merge_source_broken(m, i) != NULL)
-			return m->sources[i].error;
+	for (uint32_t i = 0; i < m->count; i++) {
+		const char *why = merge_source_broken(m, i);
+		if (why != NULL)
+			return why;
+	}
 	return "all sources have been read to their ends";
 }
 

@@ -445,7 +445,7 @@ static void stop_source(struct run *r)
 {
 	uint64_t now_ns = steady_ns();
 
-	if (!crew_read_whole(r->crew) && reads_file(r))
+	if (reads_file(r) && !crew_read_whole(r->crew))
 		r->interrupted = true;
 	if (r->stop_ns == 0)
 		r->stop_ns = now_ns + (r->live ? MIN(2 * r->settings->poll, NS_PER_S) : 0);
