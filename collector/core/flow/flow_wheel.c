@@ -209,5 +209,6 @@ uint32_t flow_wheel_list_first(const struct flow_wheel *wheel, uint32_t *ret, ui
 
 uint64_t flow_wheel_clock(const struct flow_wheel *wheel)
 {
-	return wheel->tick << SLOT_SHIFT;
+	// What is known to be empty has nothing to return.
+	return MAX(wheel->tick, wheel->empty_to) << SLOT_SHIFT;
 }
