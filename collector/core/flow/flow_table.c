@@ -19,7 +19,7 @@ enum {
 	// Beyond flows_max, so that a batch's new flows always fit while its ended ones await their
 	// segment: at most a batch of evicted and a batch of replaced ones.
 	SPARE_FLOWS = 4 * PACKET_BATCH_MAX,
-	WALK_PACKETS = 4, // between two steps of the walk
+	WALK_PACKETS = 8, // between two steps of the walk; a power of two
 	WALKED = 8, // between a flow that is due soon and its bucket, when they are got under way
 	EVICT_LOOKS = 8, // candidates compared for one eviction
 	CONVERSATION_PACKETS = 6, // a handshake, a question and its answer are fewer
@@ -51,6 +51,7 @@ struct flow_table {
 	uint64_t now_ns; // latest table time seen
 	uint32_t flush_bucket;
 	struct wheel_walk walk; // ahead of what is due
+	uint64_t walk_until_ns;
 	uint32_t walked[WALKED]; // the last it met; a ring
 	uint32_t walked_count;
 	uint32_t next_evicted[PACKET_BATCH_MAX]; // the next to go, as far as it is known
@@ -357,11 +358,14 @@ static void prefetch_buckets(const struct flow_table *t, const uint32_t *list, u
 		__builtin_prefetch(&t->buckets[flow_at(t, list[i])->hash & t->bucket_mask], 1);
 }
 
-// A step ahead of the wheel: a flow that will be due soon, and the bucket of one met before.
+// A step ahead of the wheel: a flow that will be due soon, and the bucket of one met before. One
+// leads to the next, a cache miss each: so they are looked for while other work is done, in steps
+// so far apart that each finds what the one before it fetched.
 static void step_ahead(struct flow_table *t)
 {
+	if (!flow_wheel_walk_on(t->wheel, &t->walk, t->walk_until_ns))
+		return;
 	uint32_t *place = &t->walked[t->walked_count++ % WALKED];
-
 	if (t->walked_count > WALKED)
 		prefetch_buckets(t, place, 1);
 	*place = flow_wheel_walk(t->wheel, &t->walk);
@@ -621,21 +625,15 @@ static void prefetch_flow(const struct flow *flow, const struct packet *p)
 void flow_table_prepare(struct flow_table *t, struct packet_batch *batch)
 {
 	bool vlan_in_key = t->settings.vlan_in_key;
-	uint64_t until_ns = batch->now_ns + WALK_AHEAD_NS;
-	// Of the flows that are due one leads to the next, a cache miss each: they are looked for
-	// while other work is done, in steps so far apart that each finds what the one before it
-	// fetched.
-	bool walking = flow_wheel_walk_on(t->wheel, &t->walk, until_ns);
 
+	t->walk_until_ns = batch->now_ns + WALK_AHEAD_NS;
 	prefetch_buckets(t, t->next_evicted, t->next_evicted_count);
 	for (uint32_t i = 0; i < batch->count; i++) {
 		struct packet *p = &batch->packets[i];
 		struct flow_key *key = &t->keys[i];
 		p->flow = NULL;
-		if (walking && i % WALK_PACKETS == 0) {
+		if (i % WALK_PACKETS == 0)
 			step_ahead(t);
-			walking = flow_wheel_walk_on(t->wheel, &t->walk, until_ns);
-		}
 		if (unlikely(p->fate != PACKET_FLOW))
 			continue;
 		t->reverse[i] = (uint8_t)flow_key_of(
@@ -848,6 +846,8 @@ uint32_t flow_table_update(struct flow_table *t, struct packet_batch *batch, uin
 		struct packet *p = &batch->packets[i];
 		struct flow *flow = t->candidates[i];
 
+		if (i % WALK_PACKETS == 0)
+			step_ahead(t);
 		if (unlikely(p->fate != PACKET_FLOW))
 			continue;
 		if (likely(flow != NULL && established(t, flow, p, i))) {
