@@ -307,6 +307,7 @@ const struct capture_ops dpdk_capture_ops = {
 	.name = "dpdk",
 	.polled = true,
 	.place = place_thread,
+	.core = place_core,
 	.shares = capture_shares,
 	.open = capture_open,
 	.receive = capture_receive,

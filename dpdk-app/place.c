@@ -35,6 +35,16 @@ static unsigned lcore_of(uint32_t thread)
 	return lcore;
 }
 
+int place_core(uint32_t thread)
+{
+	rte_cpuset_t cores = rte_lcore_cpuset(lcore_of(thread));
+	int core = 0;
+
+	while (core < CPU_SETSIZE - 1 && !CPU_ISSET(core, &cores))
+		core++;
+	return core;
+}
+
 unsigned place_socket(uint32_t thread)
 {
 	return rte_lcore_to_socket_id(lcore_of(thread));

@@ -8,5 +8,6 @@
 // to DPDK, so that it has a cache of packet buffers of its own.
 void place_thread(uint32_t thread);
 
-// The NUMA node of that core.
+// A core of that thread's, and its NUMA node.
+int place_core(uint32_t thread);
 unsigned place_socket(uint32_t thread);

@@ -57,6 +57,7 @@ struct capture_ops {
 	// takes its core. The thread that alone receives, or shard 0's, is 0. NULL: the core's
 	// choice.
 	void (*place)(uint32_t thread);
+	int (*core)(uint32_t thread); // one that it takes, where its memory is made; with place
 
 	// Whether the source can share its packets out to config->queues, each flow to one; where
 	// not, it is opened for one queue. NULL: live it can.

@@ -169,6 +169,12 @@ static int make_stages(struct crew *c, struct member *m, char error[CREW_ERROR_S
 	return err;
 }
 
+// As capture_ops.place() counts them: with a reader, that is the first.
+static uint32_t thread_of(const struct crew *c, uint32_t shard)
+{
+	return c->dispatch != NULL ? shard + 1 : shard;
+}
+
 // On the member's core, so that its memory is near.
 static int make_member(struct crew *c, uint32_t i, char error[CREW_ERROR_SIZE])
 {
@@ -207,6 +213,8 @@ int crew_new(struct crew **ret, const struct crew_config *config, char error[CRE
 		c->iface_group[i] = config->interfaces->items[i].group;
 	if (count > 1)
 		err = share_out(c, error);
+	for (uint32_t i = 0; config->capture->core != NULL && i < count; i++)
+		c->cores.shard[i] = config->capture->core(thread_of(c, i));
 	for (uint32_t i = 0; !err && i < count; i++)
 		err = make_member(c, i, error);
 	if (err) {
@@ -262,9 +270,9 @@ static int start_workers(struct crew *c, char error[CREW_ERROR_SIZE])
 			.shard = &c->members[i].shard,
 			.source = c->config.capture,
 			.number = i,
-			.thread = c->dispatch != NULL ? i + 1 : i,
+			.thread = thread_of(c, i),
 			.count = c->count,
-			.core = c->cores.shard[i],
+			.core = c->config.capture->place != NULL ? CORE_ANY : c->cores.shard[i],
 			.nap_ns = nap_ns(c),
 		};
 		err = worker_start(&c->members[i].worker, &config);
