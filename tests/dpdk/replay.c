@@ -5,7 +5,7 @@
 //
 //     replay FILE QUEUES CORES [OPTIONS of weir run]
 //
-// Standard error ends with CPU time from the first packet to the last, and of the whole run.
+// Standard error ends with CPU time from the first packet to the last, and to the end of the run.
 #include "../../dpdk-app/capture_dpdk.h"
 #include "../../dpdk-app/port.h"
 #include "collect.h"
@@ -28,7 +28,8 @@ enum { QUEUES_MAX = 16, POOL = (1 << 19) - 1, RING = 1 << 19, SKIPPED = 77, FAIL
 
 static struct rte_ring *rings[QUEUES_MAX], *sent;
 static unsigned queues;
-static double drained_s; // CPU of the process while the queues emptied
+static double first_s,
+	drained_s; // CPU of the process: before the first packet, while the queues emptied
 
 static double cpu_s(void)
 {
@@ -143,10 +144,10 @@ static void *watch(void *)
 
 	while (all > 0 && left() == all)
 		nanosleep(&nap, NULL);
-	double began_s = cpu_s();
+	first_s = cpu_s();
 	while (left() > 0)
 		nanosleep(&nap, NULL);
-	drained_s = cpu_s() - began_s;
+	drained_s = cpu_s() - first_s;
 	nap.tv_nsec *= 100;
 	nanosleep(&nap, NULL);
 	kill(getpid(), SIGTERM);
@@ -188,7 +189,6 @@ int main(int argc, char **argv)
 	for (int i = 4; i < argc; i++)
 		words[count++] = argv[i];
 	words[count] = NULL;
-	double began_s = cpu_s();
 	if (pthread_create(&watcher, NULL, watch, NULL) != 0)
 		return FAILED;
 	int status = collect_command(count, words, &dpdk_capture_ops);
@@ -196,7 +196,7 @@ int main(int argc, char **argv)
 	fprintf(stderr,
 		"{\"packets\": %u, \"left\": %u, \"sent\": %u, \"drained_s\": %.4f, "
 		"\"whole_s\": %.4f}\n",
-		packets, left(), rte_ring_count(sent), drained_s, cpu_s() - began_s);
+		packets, left(), rte_ring_count(sent), drained_s, cpu_s() - first_s);
 	rte_eal_cleanup();
 	return status;
 }
