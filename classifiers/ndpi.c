@@ -131,7 +131,7 @@ static void ndpi_classifier_close(void *object)
 	caller = NULL;
 	arena_fini(&self->arena);
 	memory_release(self->tables, self->tables_size);
-	free(self);
+	memory_release(self, sizeof(*self));
 }
 
 static int module_make(struct ndpi *self)
@@ -160,7 +160,8 @@ static int ndpi_classifier_open(void **ret_self, const struct classifier_config 
 	// A library of another version than the header's would read other fields.
 	if (ndpi_detection_get_sizeof_ndpi_flow_struct() != sizeof(struct ndpi_flow_struct))
 		return -ENOTSUP;
-	struct ndpi *self = calloc(1, sizeof(*self));
+	// Not of the C library's heap: names and addresses of packets are kept in it.
+	struct ndpi *self = memory_reserve(sizeof(*self));
 	if (self == NULL)
 		return -ENOMEM;
 	int err = arena_init(&self->arena, config->memory_bytes);

@@ -3,12 +3,12 @@
 #include "byte_stream.h"
 
 #include "core/base/compiler.h"
+#include "core/base/memory.h"
 #include "unpack.h"
 
 #include <byteswap.h>
 #include <errno.h>
 #include <poll.h>
-#include <stddef.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -254,14 +254,13 @@ FILE *byte_stream_file(struct byte_stream *s)
 
 int byte_stream_new(struct byte_stream **ret, int fd)
 {
-	struct byte_stream *s = malloc(sizeof(*s));
+	struct byte_stream *s = memory_reserve(sizeof(*s)); // packets stand in it
 	uint8_t magic[UNPACK_MAGIC_SIZE] = {0};
 	struct stat st;
 	int err = 0;
 
 	if (s == NULL)
 		return -ENOMEM;
-	memset(s, 0, offsetof(struct byte_stream, in));
 	s->fd = fd;
 	s->waits = fstat(fd, &st) != 0 || !S_ISREG(st.st_mode);
 	while (!err && !s->ended && s->in_end < sizeof(magic))
@@ -274,7 +273,7 @@ int byte_stream_new(struct byte_stream **ret, int fd)
 		err = learn_framing(s);
 	if (err) {
 		unpack_free(s->unpack);
-		free(s);
+		memory_release(s, sizeof(*s));
 		return err;
 	}
 	*ret = s;
@@ -287,7 +286,7 @@ void byte_stream_free(struct byte_stream *s)
 		return;
 	unpack_free(s->unpack);
 	close(s->fd);
-	free(s);
+	memory_release(s, sizeof(*s));
 }
 
 // ---- waiting

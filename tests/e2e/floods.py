@@ -148,8 +148,14 @@ class Household:
         ends = [f"02:00:5e:20:00:{i:02x}", ROUTER]
         return f.ethernet(ends[side], ends[not side], 0x0800, packet)
 
+    BEGINS = 5  # frames of each conversation
+
     def begin(self):
+        """Each client says who it is by ARP, opens its connection and says hello."""
         for i, talk in self.talks:
+            own, address = f"02:00:5e:20:00:{i:02x}", talk.ends[0][0]
+            yield f.ethernet(own, "ff:ff:ff:ff:ff:ff", 0x0806, f.arp(
+                1, own, address, "00:00:00:00:00:00", address))
             for side, packet in zip((0, 1, 0), talk.handshake()):
                 yield self._frame(i, talk, side, packet)
             yield self._frame(i, talk, 0, talk.send(0, f.ACK | f.PSH, f.client_hello(

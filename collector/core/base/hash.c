@@ -11,31 +11,12 @@
 static inline __attribute__((always_inline)) void hash_lanes(
 	const struct hash_key *key, struct hash_batch *batch, size_t count)
 {
-	const uint64_t k0 = key->k0, k1 = key->k1, last = UINT64_C(24) << 56;
+	const struct hash_key own = *key; // for all that the compiler knows, `hashes` overlaps it
 
 	count = (count + 7) & ~(size_t)7;
 	for (size_t i = 0; i < count; i++) {
-		uint64_t v0 = k0 ^ UINT64_C(0x736f6d6570736575);
-		uint64_t v1 = k1 ^ UINT64_C(0x646f72616e646f6d);
-		uint64_t v2 = k0 ^ UINT64_C(0x6c7967656e657261);
-		uint64_t v3 = k1 ^ UINT64_C(0x7465646279746573);
-		v3 ^= batch->words[0][i];
-		HASH_ROUND(v0, v1, v2, v3);
-		v0 ^= batch->words[0][i];
-		v3 ^= batch->words[1][i];
-		HASH_ROUND(v0, v1, v2, v3);
-		v0 ^= batch->words[1][i];
-		v3 ^= batch->words[2][i];
-		HASH_ROUND(v0, v1, v2, v3);
-		v0 ^= batch->words[2][i];
-		v3 ^= last;
-		HASH_ROUND(v0, v1, v2, v3);
-		v0 ^= last;
-		v2 ^= 0xff;
-		HASH_ROUND(v0, v1, v2, v3);
-		HASH_ROUND(v0, v1, v2, v3);
-		HASH_ROUND(v0, v1, v2, v3);
-		batch->hashes[i] = v0 ^ v1 ^ v2 ^ v3;
+		uint64_t words[] = {batch->words[0][i], batch->words[1][i], batch->words[2][i]};
+		batch->hashes[i] = hash_words(&own, words, 3);
 	}
 }
 
