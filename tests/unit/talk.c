@@ -214,6 +214,10 @@ static bool is_in(const char *text, size_t len, const struct saying *s)
 		size_t piece = len;
 		while (piece > 0 && memmem(s->bytes, s->len, text, piece) == NULL)
 			piece--;
+		// A folded line's beginning, a tab here, is told as one space (RFC 9112
+		// section 5.2).
+		if (piece == 0 && text[0] == ' ' && memmem(s->bytes, s->len, "\n\t", 2) != NULL)
+			piece = 1;
 		text += piece;
 		len -= piece;
 	}
