@@ -7,7 +7,7 @@
 #include "classifiers/arena.h"
 #include "classifiers/ndpi_dispatch.h"
 #include "classifiers/ndpi_names.h"
-#include "classifiers/ndpi_text.h"
+#include "classifiers/ndpi_prints.h"
 #include "core/base/compiler.h"
 #include "core/base/cursor.h"
 #include "core/base/memory.h"
@@ -95,7 +95,7 @@ static void library_free(void *memory)
 		free(memory); // of the tables' nothing comes back before all of it
 }
 
-// A reference from here is what brings ndpi_text.c into every program that has this file.
+// A reference from here is what brings ndpi_prints.c into every program that has this file.
 [[gnu::used]] static int (*const library_snprintf)(
 	char *, size_t, int, size_t, const char *, ...) = __snprintf_chk;
 

@@ -1,5 +1,5 @@
 // Two functions of libndpi 4.2 that it exports and calls through its table of symbols, so that ours
-// of the same name take their place in this program, as in ndpi_text.c:
+// of the same name take their place in this program, as in ndpi_prints.c:
 //
 // ac_automata_search(): each name of DNS, TLS and HTTP is walked through several automata, whose
 // nodes lie all over the memory: a fifth of a microsecond each, 6 % of what the shard did on B.
