@@ -51,7 +51,7 @@ struct capture {
 	struct plain_file file;
 	bool plain; // libpcap is not needed so far
 	struct byte_stream *stream; // what libpcap reads; NULL: a file that is not compressed
-	bool quiet; // nothing came by the pipe in this turn
+	bool quiet; // nothing came in this turn, but will: a pipe's, or too much is held
 	struct capture_clock clock;
 	uint64_t packets; // returned so far
 	int failed; // -errno to be returned when the batch before it has been
@@ -540,7 +540,8 @@ static int dispatch_plain(struct capture *capture, struct packet_batch *batch)
 	batch->link = capture->link;
 	plain_file_receive(&capture->file, batch, capture->iface);
 	capture->packets += batch->count;
-	if (batch->count > 0)
+	capture->quiet = batch->count == 0 && plain_file_waits(&capture->file);
+	if (batch->count > 0 || capture->quiet)
 		return 0;
 	off_t offset = (off_t)plain_file_offset(&capture->file);
 	REQUIRE(fseeko(pcap_file(capture->pcap), offset, SEEK_SET) == 0);
@@ -624,6 +625,12 @@ static int capture_receive(struct capture *capture, struct packet_batch *batch)
 	return capture->fd < 0 ? receive_file(capture, batch) : receive_live(capture, batch);
 }
 
+// Only a plain file's bytes lie where they need not be overwritten.
+static struct capture_loan *capture_loan_of(struct capture *capture)
+{
+	return capture->plain ? plain_file_loan(&capture->file) : NULL;
+}
+
 // The bytes are the source's own, and used again by the next receive().
 static void capture_release(struct capture *, struct packet_batch *batch)
 {
@@ -659,6 +666,7 @@ const struct capture_ops pcap_capture_ops = {
 	.open = capture_open,
 	.start = capture_start,
 	.receive = capture_receive,
+	.loan = capture_loan_of,
 	.release = capture_release,
 	.descriptor = capture_descriptor,
 	.stats = capture_get_stats,

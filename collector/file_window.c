@@ -70,12 +70,13 @@ int file_window_open(struct file_window *window, int fd)
 	return -ENOBUFS;
 }
 
-static void unmap(struct file_window *window)
+void file_window_let_go(struct file_window *window)
 {
 	if (window->bytes == NULL)
 		return;
 	atomic_store(&window->guard->size, 0);
 	munmap(window->bytes, window->size);
+	window->bytes = NULL;
 }
 
 int file_window_move(struct file_window *window, uint64_t offset)
@@ -98,7 +99,7 @@ int file_window_move(struct file_window *window, uint64_t offset)
 		return err;
 	}
 	madvise(bytes, size, MADV_DONTDUMP);
-	unmap(window);
+	file_window_let_go(window);
 	window->bytes = bytes;
 	window->size = size;
 	window->offset = start;
@@ -125,7 +126,7 @@ void file_window_close(struct file_window *window)
 {
 	if (window->guard == NULL)
 		return;
-	unmap(window);
+	file_window_let_go(window);
 	atomic_store(&window->guard->used, false);
 	*window = (struct file_window){0};
 }

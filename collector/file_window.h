@@ -9,6 +9,8 @@
 // Each window is one thread's; windows are opened by main.
 #pragma once
 
+#include "core/packet/capture.h"
+
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -23,6 +25,7 @@ struct file_window {
 	uint64_t offset; // of bytes[0] in the file
 	bool last; // the file ended there when it was mapped
 	struct window_guard *guard;
+	struct capture_loan loan; // who holds it is not to be moved, nor let go
 };
 
 // Returns 0, or -ENOBUFS: too many windows are open. Nothing is mapped yet.
@@ -39,5 +42,8 @@ bool file_window_cut(const struct file_window *window);
 // Whether the file still is as long as when the window was moved, by a system call: the last page
 // of a file that was cut reads as zeros beyond its end without further notice.
 bool file_window_whole(const struct file_window *window);
+
+// Nothing is mapped any more; it may be moved again.
+void file_window_let_go(struct file_window *window);
 
 void file_window_close(struct file_window *window); // also one never opened, all zeros

@@ -49,9 +49,10 @@ bool plain_file_open(struct plain_file *file, int fd, uint32_t len_max)
 		.len_max = len_max,
 		.fraction_unit_ns = head.magic == MAGIC_NANOSECONDS ? 1 : NS_PER_US,
 	};
-	if (file_window_open(&file->window, fd) != 0)
+	file->window = &file->windows[0];
+	if (file_window_open(file->window, fd) != 0)
 		return false;
-	if (file_window_move(&file->window, 0) == 0)
+	if (file_window_move(file->window, 0) == 0)
 		return true;
 	plain_file_close(file);
 	return false;
@@ -59,7 +60,8 @@ bool plain_file_open(struct plain_file *file, int fd, uint32_t len_max)
 
 void plain_file_close(struct plain_file *file)
 {
-	file_window_close(&file->window);
+	for (unsigned i = 0; i < PLAIN_FILE_WINDOWS; i++)
+		file_window_close(&file->windows[i]);
 }
 
 // Octets of the next record, head included, as far as the window tells.
@@ -67,10 +69,30 @@ static size_t next_size(const struct plain_file *file)
 {
 	uint32_t cap_len;
 
-	if (file->window.size - file->at < RECORD_HEAD)
+	if (file->window->size - file->at < RECORD_HEAD)
 		return RECORD_HEAD;
-	memcpy(&cap_len, file->window.bytes + file->at + 8, sizeof(cap_len));
+	memcpy(&cap_len, file->window->bytes + file->at + 8, sizeof(cap_len));
 	return RECORD_HEAD + MIN(cap_len, file->len_max);
+}
+
+// One that nobody holds: the present one before others, of which none stays mapped. NULL: all are
+// held, or none can be opened.
+static struct file_window *free_window(struct plain_file *file)
+{
+	struct file_window *ret = NULL;
+
+	for (unsigned i = 0; i < PLAIN_FILE_WINDOWS; i++) {
+		struct file_window *window = &file->windows[i];
+		if (window == file->window || capture_held(&window->loan))
+			continue;
+		file_window_let_go(window);
+		ret = window;
+	}
+	if (!capture_held(&file->window->loan))
+		return file->window;
+	if (ret == NULL || ret->guard != NULL)
+		return ret;
+	return file_window_open(ret, file->window->fd) == 0 ? ret : NULL;
 }
 
 // Reads on when little is left. Where nothing can be mapped any more the file ends; libpcap meets
@@ -78,19 +100,25 @@ static size_t next_size(const struct plain_file *file)
 static void fill(struct plain_file *file)
 {
 	uint64_t offset = plain_file_offset(file);
-	size_t left = file->window.size - file->at;
+	size_t left = file->window->size - file->at;
 
-	if (file->window.last || file->broken || (left >= LITTLE && left >= next_size(file)))
+	if (file->window->last || file->broken || (left >= LITTLE && left >= next_size(file)))
 		return;
-	file->broken = file_window_move(&file->window, offset) != 0;
-	if (!file->broken)
-		file->at = (size_t)(offset - file->window.offset);
+	struct file_window *window = free_window(file);
+	file->waits = window == NULL;
+	if (file->waits)
+		return;
+	file->broken = file_window_move(window, offset) != 0;
+	if (file->broken)
+		return;
+	file->window = window;
+	file->at = (size_t)(offset - window->offset);
 }
 
 static bool next(struct plain_file *file, struct packet *p)
 {
-	const uint8_t *head = file->window.bytes + file->at;
-	size_t left = file->window.size - file->at;
+	const uint8_t *head = file->window->bytes + file->at;
+	size_t left = file->window->size - file->at;
 	struct {
 		uint32_t seconds, fraction, cap_len, wire_len;
 	} record;
@@ -101,7 +129,7 @@ static bool next(struct plain_file *file, struct packet *p)
 	memcpy(&record, head, sizeof(record));
 	if (unlikely(record.cap_len > file->len_max || record.cap_len > left - RECORD_HEAD))
 		return false;
-	if (unlikely(record.cap_len == 0 && !file_window_whole(&file->window)))
+	if (unlikely(record.cap_len == 0 && !file_window_whole(file->window)))
 		return false;
 	file->at += RECORD_HEAD + record.cap_len;
 	if (likely(left > PREFETCH_REACH))
@@ -123,10 +151,24 @@ void plain_file_receive(struct plain_file *file, struct packet_batch *batch, uin
 	while (batch->count < PACKET_BATCH_MAX && next(file, &batch->packets[batch->count]))
 		batch->packets[batch->count++].iface = iface;
 	// Some of that may be zeros that never were in the file.
-	if (unlikely(file_window_cut(&file->window))) {
+	if (unlikely(file_window_cut(file->window))) {
 		file->at = begin;
 		batch->count = 0;
 	}
+}
+
+struct capture_loan *plain_file_loan(struct plain_file *file)
+{
+	return &file->window->loan;
+}
+
+bool plain_file_waits(const struct plain_file *file)
+{
+	bool held = file->waits;
+
+	for (unsigned i = 0; i < PLAIN_FILE_WINDOWS; i++)
+		held = held || capture_held(&file->windows[i].loan);
+	return held;
 }
 
 void plain_file_back(struct plain_file *file, uint32_t cap_len)
@@ -137,10 +179,10 @@ void plain_file_back(struct plain_file *file, uint32_t cap_len)
 
 uint64_t plain_file_offset(const struct plain_file *file)
 {
-	return file->window.offset + file->at;
+	return file->window->offset + file->at;
 }
 
 bool plain_file_done(const struct plain_file *file)
 {
-	return file->window.last && file->at == file->window.size;
+	return file->window->last && file->at == file->window->size;
 }

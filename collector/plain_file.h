@@ -21,11 +21,15 @@ struct plain_file_head {
 	uint32_t snaplen, link;
 };
 
+enum { PLAIN_FILE_WINDOWS = 4 }; // mapped at a time, at the most
+
 struct plain_file {
-	struct file_window window;
+	struct file_window windows[PLAIN_FILE_WINDOWS]; // one to read from, others while held
+	struct file_window *window;
 	size_t at; // not handed out yet: from here on in the window
 	uint32_t len_max; // longer records are not plain
 	uint64_t fraction_unit_ns;
+	bool waits; // too much is held
 	bool broken; // nothing can be mapped any more
 };
 
@@ -33,9 +37,16 @@ struct plain_file {
 bool plain_file_open(struct plain_file *file, int fd, uint32_t len_max);
 void plain_file_close(struct plain_file *file); // also one never opened, all zeros
 
-// Fills the batch with the next packets, their bytes valid until the next call; time_ns is the
-// caller's. None: what comes next is not whole, not plain, or not there.
+// Fills the batch with the next packets, their bytes valid until the next call, or as long as
+// plain_file_loan() is held; time_ns is the caller's. None: what comes next is not whole, not
+// plain, or not there, unless plain_file_waits().
 void plain_file_receive(struct plain_file *file, struct packet_batch *batch, uint8_t iface);
+
+// What the bytes of the last batch lie in.
+struct capture_loan *plain_file_loan(struct plain_file *file);
+
+// Whether nothing comes, and the file is not to be closed, before more is given back.
+bool plain_file_waits(const struct plain_file *file);
 
 // The last packet handed out, of `cap_len` octets, will be the next again.
 void plain_file_back(struct plain_file *file, uint32_t cap_len);

@@ -670,6 +670,49 @@ static void cut_while_read(void **)
 	}
 }
 
+// What is held stays as it was while the file is read on, up to a bound; then nothing comes until
+// it is given back, and the file goes on where it stopped. So too before libpcap takes over.
+static void lent_frames(void **)
+{
+	enum { LEN = 60000, RECORD = 16 + LEN, PACKETS = 6 * (FILE_WINDOW_SIZE / RECORD) };
+	struct packet held[PACKETS];
+	struct capture_loan *loans[PACKETS];
+	unsigned seen = 0, given_back = 0;
+	int count;
+
+	struct writer w = writer_open(false);
+	pcap_head(&w, 0xa1b2c3d4, 1);
+	for (unsigned i = 0; i < PACKETS; i++)
+		pcap_record(&w, 1500000000 + i, 0, LEN, LEN, (int)(i % 251));
+	fclose(w.file);
+
+	struct capture *capture = open_path(path);
+	while ((count = ops->receive(capture, &batch)) >= 0) {
+		for (int i = 0; i < count; i++, seen++) {
+			held[seen] = batch.packets[i];
+			loans[seen] = ops->loan(capture);
+			capture_hold(loans[seen]);
+		}
+		ops->release(capture, &batch);
+		if (count > 0)
+			continue;
+		assert_true(seen > given_back && capture->plain);
+		assert_in_range(seen - given_back, 1,
+			PLAIN_FILE_WINDOWS * (unsigned)(FILE_WINDOW_SIZE / RECORD) + 1);
+		for (unsigned to = MIN(given_back + 100, seen); given_back < to; given_back++) {
+			const struct packet *p = &held[given_back];
+			for (uint32_t at = 0; at < LEN; at += 1000)
+				assert_int_equal(p->data[at], given_back % 251);
+			capture_give_back(loans[given_back]);
+		}
+	}
+	assert_int_equal(count, -ENODATA);
+	assert_int_equal(seen, PACKETS);
+	assert_int_equal(given_back, PACKETS);
+	assert_true(!capture->plain && ops->loan(capture) == NULL);
+	ops->close(capture);
+}
+
 // A fault of the kind that is no window's ends the process still.
 static void other_bus_errors(void **)
 {
@@ -919,6 +962,7 @@ int main(void)
 		cmocka_unit_test(many_small_frames),
 		cmocka_unit_test(not_plain_from_here),
 		cmocka_unit_test(cut_while_read),
+		cmocka_unit_test(lent_frames),
 		cmocka_unit_test(other_bus_errors),
 		cmocka_unit_test(file_time),
 		cmocka_unit_test(one_damaged_stamp_anywhere),

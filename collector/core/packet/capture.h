@@ -6,6 +6,7 @@
 
 #include "core/packet/packet.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -48,6 +49,28 @@ struct capture_stats {
 	int64_t clock_step_ns; // how far the wall clock was moved since the start, live
 };
 
+// Bytes that stay where they are while somebody holds them. The thread of the source holds; any
+// gives back.
+struct capture_loan {
+	_Atomic uint32_t holders;
+};
+
+static inline void capture_hold(struct capture_loan *loan)
+{
+	atomic_fetch_add_explicit(&loan->holders, 1, memory_order_relaxed);
+}
+
+static inline void capture_give_back(struct capture_loan *loan)
+{
+	atomic_fetch_sub_explicit(&loan->holders, 1, memory_order_release);
+}
+
+// The source's thread: whatever holders did with the bytes is done.
+static inline bool capture_held(const struct capture_loan *loan)
+{
+	return atomic_load_explicit(&loan->holders, memory_order_acquire) > 0;
+}
+
 struct capture_ops {
 	const char *name;
 	bool decoded; // its packets have been through decode, and been counted there
@@ -77,6 +100,15 @@ struct capture_ops {
 	// or -errno: then error() says where it broke, and what was read before has been returned
 	// by earlier calls.
 	int (*receive)(struct capture *capture, struct packet_batch *batch);
+
+	// In place of receive(), where batches lie ready in the source's own memory: `*ret` is set,
+	// to an empty one when nothing came, and borrowed until release(). NULL: receive() it is.
+	int (*take)(struct capture *capture, struct packet_batch **ret);
+
+	// What the bytes of the batch just received lie in, if that may be held beyond release()
+	// (capture_hold()); NULL: not these. As long as too much is held receive() brings nothing.
+	// NULL: it lends never.
+	struct capture_loan *(*loan)(struct capture *capture);
 
 	// Gives the batch's bytes back. Every packet in it dies here.
 	void (*release)(struct capture *capture, struct packet_batch *batch);

@@ -1,4 +1,8 @@
 // Dispatch: the reader's side, then the shards' ends.
+//
+// What a source lends is not copied: the shard reads it where it lies (of a plain capture file, in
+// the page cache), and the source leaves it there until the last block that points into it came
+// back. A packet of a kilobyte costs its shard what a small one does.
 #include "core/shard/dispatch.h"
 
 #include "core/base/memory.h"
@@ -16,14 +20,15 @@ enum {
 	// The reader's batches, for each shard, after which blocks go out though they are not full:
 	// what stands in one holds its shard's clock back.
 	BATCHES_HELD = 8,
+	BLOCK_LOANS = 2, // parts of a file that a block may point into
 };
 
 struct block {
-	uint32_t count;
+	struct packet_batch batch; // as its shard takes it
+	struct capture_loan *loans[BLOCK_LOANS]; // held: frames that lie where the source has them
+	uint32_t loan_count;
 	uint32_t used; // octets of frames
-	uint8_t *frames; // BLOCK_SIZE
-	struct packet packets[PACKET_BATCH_MAX];
-	struct packet_extra extra[PACKET_BATCH_MAX];
+	uint8_t *frames; // BLOCK_SIZE: copies of those that the source does not lend
 };
 
 // A shard's end.
@@ -32,7 +37,7 @@ struct capture {
 	struct ring empty; // shard: puts, reader: takes
 	struct block *filling; // reader
 	_Alignas(CACHE_LINE) struct block *taken; // shard, until it releases it
-	uint64_t last_ns; // shard: its clock so far
+	struct packet_batch none; // shard: what it takes when nothing came, its clock so far
 	_Alignas(CACHE_LINE) _Atomic uint64_t clock_ns; // reader: wo, shard: ro
 	_Atomic bool ended; // reader: wo, shard: ro
 };
@@ -40,6 +45,7 @@ struct capture {
 struct dispatch {
 	struct dispatch_config config;
 	struct packet_batch batch; // the source's
+	struct capture_loan *loan; // what its bytes lie in; NULL: they must be copied
 	uint32_t next; // of it, to be handed over
 	uint32_t batches; // since all blocks went out
 	uint64_t now_ns; // time of what was handed over last
@@ -149,8 +155,12 @@ static struct capture *end_of(struct dispatch *d, const struct packet *p)
 
 static void hand_over(struct capture *end)
 {
-	if (end->filling != NULL)
-		REQUIRE(ring_put(&end->full, end->filling)); // it has a slot for each block
+	struct block *block = end->filling;
+
+	if (block == NULL)
+		return;
+	block->batch.now_ns = block->batch.packets[block->batch.count - 1].time_ns;
+	REQUIRE(ring_put(&end->full, block)); // it has a slot for each block
 	end->filling = NULL;
 }
 
@@ -173,17 +183,42 @@ static void tell_time(struct dispatch *d)
 				&d->ends[i].clock_ns, d->now_ns, memory_order_release);
 }
 
-static void copy_packet(
-	struct block *block, const struct packet *p, const struct packet_extra *extra)
+// Whether the block can hold one more packet's bytes, lent or copied.
+static bool has_room(const struct block *block, const struct packet *p, struct capture_loan *loan)
+{
+	if (loan == NULL)
+		return p->cap_len <= BLOCK_SIZE - block->used;
+	return block->loan_count < BLOCK_LOANS || block->loans[BLOCK_LOANS - 1] == loan;
+}
+
+static const uint8_t *hold_frame(
+	struct block *block, const struct packet *p, struct capture_loan *loan)
+{
+	if (block->loan_count == 0 || block->loans[block->loan_count - 1] != loan) {
+		capture_hold(loan);
+		block->loans[block->loan_count++] = loan;
+	}
+	return p->data;
+}
+
+static const uint8_t *copy_frame(struct block *block, const struct packet *p)
 {
 	uint8_t *frame = block->frames + block->used;
 
 	memcpy(frame, p->data, p->cap_len);
 	block->used += (p->cap_len + CACHE_LINE - 1) & ~(uint32_t)(CACHE_LINE - 1);
-	block->packets[block->count] = *p;
-	block->packets[block->count].data = frame;
-	block->extra[block->count] = *extra;
-	block->count++;
+	return frame;
+}
+
+static void add_packet(struct block *block, const struct packet *p,
+	const struct packet_extra *extra, struct capture_loan *loan)
+{
+	uint32_t i = block->batch.count++;
+
+	block->batch.packets[i] = *p;
+	block->batch.packets[i].data =
+		loan != NULL ? hold_frame(block, p, loan) : copy_frame(block, p);
+	block->batch.extra[i] = *extra;
 }
 
 // False when its shard has no room.
@@ -194,16 +229,16 @@ static bool hand_packet(struct dispatch *d, uint32_t i)
 	if (p->fate == PACKET_DROPPED || p->fate == PACKET_CONSUMED)
 		return true; // decode has counted it
 	struct capture *end = end_of(d, p);
-	if (end->filling != NULL && p->cap_len > BLOCK_SIZE - end->filling->used)
+	if (end->filling != NULL && !has_room(end->filling, p, d->loan))
 		hand_over(end);
 	if (end->filling == NULL) {
 		end->filling = ring_take(&end->empty);
 		if (end->filling == NULL)
 			return false;
-		end->filling->count = end->filling->used = 0;
+		end->filling->batch.count = end->filling->used = end->filling->loan_count = 0;
 	}
-	copy_packet(end->filling, p, &d->batch.extra[i]);
-	if (end->filling->count == PACKET_BATCH_MAX)
+	add_packet(end->filling, p, &d->batch.extra[i], d->loan);
+	if (end->filling->batch.count == PACKET_BATCH_MAX)
 		hand_over(end);
 	return true;
 }
@@ -231,6 +266,13 @@ static int hand_batch(struct dispatch *d)
 	return handed;
 }
 
+static struct capture_loan *loan_of(const struct dispatch *d)
+{
+	const struct capture_ops *ops = d->config.ops;
+
+	return ops->loan != NULL ? ops->loan(d->config.source) : NULL;
+}
+
 static int end_source(struct dispatch *d)
 {
 	hand_all_over(d);
@@ -253,6 +295,7 @@ int dispatch_step(struct dispatch *d)
 		if (d->config.dedup != NULL)
 			dedup_batch(d->config.dedup, &d->batch, d->config.counters);
 		decode_batch(&d->batch, d->config.counters);
+		d->loan = loan_of(d);
 		return hand_batch(d);
 	}
 	d->now_ns = MAX(d->now_ns, d->batch.now_ns);
@@ -282,33 +325,32 @@ int dispatch_error(const struct dispatch *d)
 
 // ---- a shard's end
 
-static int end_receive(struct capture *end, struct packet_batch *batch)
+static int end_take(struct capture *end, struct packet_batch **ret)
 {
 	// The clock first: whoever sees it sees all blocks that are earlier. So with the end.
 	uint64_t clock_ns = atomic_load_explicit(&end->clock_ns, memory_order_acquire);
 	bool ended = atomic_load_explicit(&end->ended, memory_order_acquire);
 	struct block *block = ring_take(&end->full);
 
-	batch->count = 0;
 	if (block == NULL) {
-		end->last_ns = MAX(end->last_ns, clock_ns);
-		batch->now_ns = end->last_ns;
+		end->none.now_ns = MAX(end->none.now_ns, clock_ns);
+		*ret = &end->none;
 		return ended ? -ENODATA : 0;
 	}
 	end->taken = block;
-	memcpy(batch->packets, block->packets, block->count * sizeof(*block->packets));
-	memcpy(batch->extra, block->extra, block->count * sizeof(*block->extra));
-	batch->count = block->count;
-	end->last_ns = block->packets[block->count - 1].time_ns;
-	batch->now_ns = end->last_ns;
-	return (int)batch->count;
+	end->none.now_ns = block->batch.now_ns;
+	*ret = &block->batch;
+	return (int)block->batch.count;
 }
 
-static void end_release(struct capture *end, struct packet_batch *batch)
+static void end_release(struct capture *end, struct packet_batch *)
 {
-	REQUIRE(ring_put(&end->empty, end->taken));
+	struct block *block = end->taken;
+
+	for (uint32_t i = 0; i < block->loan_count; i++)
+		capture_give_back(block->loans[i]);
+	REQUIRE(ring_put(&end->empty, block));
 	end->taken = NULL;
-	batch->count = 0;
 }
 
 static void end_stats(struct capture *, struct capture_stats *ret)
@@ -326,7 +368,7 @@ static void end_close(struct capture *) {}
 const struct capture_ops dispatch_capture_ops = {
 	.name = "dispatch",
 	.decoded = true,
-	.receive = end_receive,
+	.take = end_take,
 	.release = end_release,
 	.stats = end_stats,
 	.error = end_error,

@@ -1,6 +1,6 @@
 // Dispatch: one reader for several shards, where a source has one queue only (a capture file,
 // standard input). The reader decodes, so that it knows each packet's flow, and hands the packet,
-// bytes included, to the shard that the flow belongs to: by a symmetric keyed hash of the very key
+// its bytes lent or copied, to the shard that the flow belongs to: by a symmetric keyed hash of the very key
 // that the flow table uses. Each shard sees it as a capture source of its own.
 //
 // Packets travel in blocks, through a ring to the shard and, once released, through another back.

@@ -18,10 +18,10 @@ static bool expire(struct shard *s)
 	bool all = false;
 
 	while (!all && event_ring_room(s->events) >= TURN_EVENTS_MAX) {
-		all = flow_table_expire(s->flows, s->batch.now_ns, END_STRIDE);
+		all = flow_table_expire(s->flows, s->now_ns, END_STRIDE);
 		classify_finish(s->classify, s->flows, s->events);
 	}
-	event_ring_publish(s->events, flow_table_clock(s->flows, s->batch.now_ns));
+	event_ring_publish(s->events, flow_table_clock(s->flows, s->now_ns));
 	return all;
 }
 
@@ -37,11 +37,11 @@ static int flush(struct shard *s)
 	if (!expire(s))
 		return 0;
 	while (!s->flushed && event_ring_room(s->events) >= TURN_EVENTS_MAX) {
-		s->flushed = flow_table_flush(s->flows, s->batch.now_ns, END_STRIDE);
+		s->flushed = flow_table_flush(s->flows, s->now_ns, END_STRIDE);
 		classify_finish(s->classify, s->flows, s->events);
 	}
-	event_ring_publish(s->events,
-		s->flushed ? s->batch.now_ns : flow_table_clock(s->flows, s->batch.now_ns));
+	event_ring_publish(
+		s->events, s->flushed ? s->now_ns : flow_table_clock(s->flows, s->now_ns));
 	publish_counts(s);
 	if (s->flushed)
 		event_ring_end(s->events);
@@ -51,13 +51,18 @@ static int flush(struct shard *s)
 int shard_step(struct shard *s)
 {
 	struct packet_batch *batch = &s->batch;
+	int count;
 
 	if (event_ring_room(s->events) < TURN_EVENTS_MAX)
 		return 0;
 	if (s->ended)
 		return flush(s);
 
-	int count = s->ops->receive(s->capture, batch);
+	if (s->ops->take != NULL)
+		count = s->ops->take(s->capture, &batch);
+	else
+		count = s->ops->receive(s->capture, batch);
+	s->now_ns = batch->now_ns;
 	if (count > 0) {
 		if (s->dedup != NULL)
 			dedup_batch(s->dedup, batch, s->counters);

@@ -21,7 +21,8 @@ struct shard {
 	bool flushed;
 	int error; // -errno of the source, 0: none
 	_Atomic uint32_t flows_now; // shard: wo, main: ro
-	struct packet_batch batch;
+	uint64_t now_ns; // its clock: the last batch's
+	struct packet_batch batch; // where the source has none of its own
 };
 
 // One turn: everything that happens to packets, in the order data flows. Returns the count of

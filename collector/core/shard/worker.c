@@ -47,9 +47,9 @@ static void *worker_main(void *arg)
 		if (atomic_load_explicit(&w->stop, memory_order_relaxed))
 			shard_stop(shard);
 		count = shard_step(shard);
-		if (shard->batch.now_ns - told_ns >= STATS_NS) {
+		if (shard->now_ns - told_ns >= STATS_NS) {
 			publish_stats(w);
-			told_ns = shard->batch.now_ns;
+			told_ns = shard->now_ns;
 		}
 		if (count == 0)
 			worker_nap(&idle, w->config.nap_ns);
