@@ -147,6 +147,7 @@ static void shard_open(struct shard *shard, struct capture *capture)
 	shard->events = ring;
 	shard->counters = counters;
 	int err = event_ring_init(ring, RING_BYTES, counters);
+	ring->one_thread = true;
 	if (!err)
 		err = flow_table_new(&shard->flows, &flows, counters);
 	if (!err)

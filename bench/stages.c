@@ -192,6 +192,7 @@ static void bench_open(struct bench *b, const struct settings *settings, enum le
 	int err = event_ring_init(&b->ring, RING_BYTES, b->counters);
 	if (err)
 		fail("ring", err);
+	b->ring.one_thread = true;
 	b->shard->ops = &pcap_capture_ops;
 	b->shard->counters = b->counters;
 	b->shard->events = &b->ring;

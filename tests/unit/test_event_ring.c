@@ -147,6 +147,31 @@ static void test_room_is_a_promise(void **)
 	assert_true(largest >= RING_SIZE - EVENT_SIZE_MAX);
 }
 
+// Where one thread turns both ends, what follows an empty ring stands at its beginning, and what
+// follows events not yet read stands behind them.
+static void test_begins_anew_when_empty(void **)
+{
+	uint64_t written = 0, read = 0;
+
+	ring.one_thread = true;
+	for (unsigned round = 0; round < 100; round++) {
+		for (unsigned n = 0; n < 20; n++)
+			assert_true(put(written++, 500));
+		event_ring_publish(&ring, written);
+		assert_ptr_equal(event_ring_peek(&ring), ring.bytes);
+		while (read + 1 < written)
+			check_next(read++, 500);
+		assert_true(put(written++, 500));
+		check_next(read++, 500);
+		assert_null(event_ring_peek(&ring)); // not published yet
+		event_ring_publish(&ring, written);
+		check_next(read++, 500);
+		assert_int_equal(event_ring_waiting(&ring), 0);
+		assert_true(event_ring_room(&ring) > RING_SIZE - EVENT_SIZE_MAX - 22 * 512);
+	}
+	assert_int_equal(counters.value[COUNTER_event_lost_fact], 0);
+}
+
 enum { THREAD_EVENTS = 300000 };
 
 static void *produce(void *)
@@ -194,6 +219,7 @@ int main(void)
 		TEST(test_wraps),
 		TEST(test_full_is_counted_by_kind),
 		TEST(test_room_is_a_promise),
+		TEST(test_begins_anew_when_empty),
 		TEST(test_two_threads),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

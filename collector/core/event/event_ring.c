@@ -50,11 +50,20 @@ static uint32_t octets_free(const struct event_ring *ring)
 	return ring->size - (uint32_t)(ring->written - tail);
 }
 
+static void begin_anew(struct event_ring *ring)
+{
+	ring->written = ring->read = 0;
+	atomic_store_explicit(&ring->head, 0, memory_order_relaxed);
+	atomic_store_explicit(&ring->tail, 0, memory_order_relaxed);
+}
+
 void *event_ring_add(struct event_ring *ring, enum event_kind kind, size_t size)
 {
 	size = (size + 7) & ~(size_t)7;
 	REQUIRE(size >= sizeof(struct event) && size <= EVENT_SIZE_MAX && kind != EVENT_NONE);
 
+	if (ring->one_thread && ring->read == ring->written)
+		begin_anew(ring);
 	uint32_t at = (uint32_t)ring->written & (ring->size - 1);
 	uint32_t to_end = ring->size - at;
 	uint32_t skipped = size > to_end ? to_end : 0;

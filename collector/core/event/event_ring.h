@@ -1,5 +1,7 @@
 // The ring of events from one shard to the ledger: bytes of varying size, one producer, one
-// consumer, no lock. With one shard both ends are turned by one thread.
+// consumer, no lock. With one shard both ends are turned by one thread, and the ring then begins
+// anew whenever it is empty: a batch's events are read where the last batch's were, from near
+// caches.
 //
 // Events appear to the consumer when published, together with the shard's clock: the promise that
 // nothing earlier follows.
@@ -15,6 +17,7 @@ struct event_ring {
 	uint8_t *bytes;
 	uint32_t size; // power of two
 	uint64_t written; // producer: reserved and filled so far
+	bool one_thread; // turns both ends (set after init): an empty ring begins anew
 	_Alignas(CACHE_LINE) _Atomic uint64_t head; // producer: wo, consumer: ro
 	_Atomic uint64_t clock_ns; // producer: wo, consumer: ro
 	_Atomic bool ended; // producer: wo, consumer: ro

@@ -155,6 +155,7 @@ static int make_stages(struct crew *c, struct member *m, char error[CREW_ERROR_S
 	m->shard.counters = &m->counters;
 	m->shard.events = &m->ring;
 	int err = event_ring_init(&m->ring, RING_BYTES, &m->counters);
+	m->ring.one_thread = c->count == 1;
 	if (!err && c->dispatch == NULL)
 		err = make_dedup(c, &m->shard.dedup);
 	if (!err)
