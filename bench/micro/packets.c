@@ -30,6 +30,7 @@ struct names {
 	uint64_t found; // findings, so that nobody measures what finds nothing
 	void *self, *state;
 	struct flow flow;
+	struct flow_more more;
 	struct findings_pool findings;
 	struct event_ring events;
 	struct report report;
@@ -116,6 +117,7 @@ static void measure_names(
 
 	n->ops = ops;
 	n->flow.findings = POOL_NONE;
+	n->flow.more = &n->more;
 	n->report = (struct report){.findings = &n->findings,
 		.counters = house->counters,
 		.events = &n->events,

@@ -29,6 +29,7 @@ enum {
 // A flow, and what plain nDPI thinks of it.
 struct entry {
 	struct flow flow;
+	struct flow_more more;
 	struct entry *next;
 	struct entry *all_next;
 	struct ndpi_flow_struct plain;
@@ -148,6 +149,7 @@ static struct entry *entry_of(struct packet *p)
 		assert_non_null(e);
 		memset(e, 0, sizeof(*e));
 		e->flow.key = key;
+		e->flow.more = &e->more;
 		e->flow.bits = swapped ? FLOW_SWAPPED : 0;
 		e->flow.first_flags = p->tcp_flags;
 		p->bits |= PACKET_NEW_FLOW;

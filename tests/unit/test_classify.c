@@ -144,6 +144,7 @@ static struct counters counters;
 static struct event_ring ring;
 static struct classify *classify;
 static struct flow flow;
+static struct flow_more more;
 static uint64_t now_ns;
 static struct flow *ended;
 static unsigned done;
@@ -214,8 +215,7 @@ static void flow_make(uint8_t proto, uint16_t port0, uint16_t port1)
 	flow.id = 77;
 	flow.iface = 3;
 	flow.vlan = 12;
-	flow.first_reply_us = flow.rtt_client_us = flow.rtt_server_us = NOT_KNOWN_32;
-	flow.mpls_label = NOT_KNOWN_32;
+	flow.more = &more;
 }
 
 // Shows one packet of `f`; `bits`: enum packet_bits.

@@ -15,6 +15,7 @@ enum { UNKNOWN = 0, DNS = 5, HTTP = 7, ICMP = 81, TLS = 91 }; // nDPI's numbers
 static struct counters counters;
 static struct taxonomy taxonomy;
 static struct flow flow;
+static struct flow_more more;
 static struct report report;
 static struct flow_view view;
 static void *self;
@@ -33,6 +34,7 @@ static int set_up(void **)
 
 	memset(&counters, 0, sizeof(counters));
 	memset(&flow, 0, sizeof(flow));
+	flow.more = &more;
 	report = (struct report){.counters = &counters, .flow = &flow};
 	state = calloc(1, ndpi_classifier_ops.flow_state_size);
 	assert_non_null(state);
@@ -174,7 +176,7 @@ static void test_http(void **)
 	assert_int_equal(inspect(), CLASSIFY_ENOUGH);
 	finish();
 	assert_int_equal(flow.application, HTTP);
-	assert_true(flow.risk_bits != 0); // HTTP on a port that is not its own
+	assert_true(flow_more(&flow)->risk_bits != 0); // HTTP on a port that is not its own
 	assert_true(flow.risk_score > 0);
 }
 

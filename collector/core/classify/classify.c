@@ -178,6 +178,12 @@ static uint16_t who_watches(
 	return c->udp | dns | dhcp;
 }
 
+static void forget_opening(struct flow *flow)
+{
+	if (flow_has_more(flow))
+		flow->more->opening_seq[0] = flow->more->opening_seq[1] = 0;
+}
+
 static void flow_begin(struct classify *c, struct flow *flow, const struct packet *p)
 {
 	flow->findings = POOL_NONE;
@@ -185,7 +191,7 @@ static void flow_begin(struct classify *c, struct flow *flow, const struct packe
 		flow->state[i] = POOL_NONE;
 	flow->payload_packets = 0;
 	flow->packets_before_payload = 0;
-	flow->opening_seq[0] = flow->opening_seq[1] = 0;
+	forget_opening(flow);
 	flow->opening = 0;
 	flow->dpi = DPI_UNSET;
 	flow->watching = 0;
@@ -208,10 +214,11 @@ static void view_of(struct flow_view *view, const struct flow *flow, unsigned fr
 		.first_end = flow->first_end,
 		.first_flags = flow->first_flags,
 		.opening = flow->opening,
-		.opening_seq = {flow->opening_seq[0], flow->opening_seq[1]},
 		.payload_packets = flow->payload_packets,
 		.bare_packets = flow->packets_before_payload,
 	};
+	if (flow_has_more(flow))
+		memcpy(view->opening_seq, flow->more->opening_seq, sizeof(view->opening_seq));
 }
 
 static struct report report_of(struct classify *c, struct flow *flow, struct event_ring *events)
@@ -324,19 +331,22 @@ static void opening_track(struct flow *flow, const struct packet *p)
 
 	if (handshake == TCP_SYN) { // the first, or one that begins anew
 		flow->opening = OPENING_SYN;
-		flow->opening_seq[0] = flow->opening_seq[1] = 0;
+		forget_opening(flow);
 	} else if (handshake == (TCP_SYN | TCP_ACK) && flow->opening == OPENING_SYN) {
 		flow->opening |= OPENING_SYN_ACK;
 	} else if (handshake == TCP_ACK && flow->opening == (OPENING_SYN | OPENING_SYN_ACK)) {
 		flow->opening |= OPENING_ACK;
 	}
-	if ((flow->opening_seq[0] == 0 || flow->opening_seq[1] == 0) && p->tcp_flags & TCP_ACK) {
-		flow->opening_seq[end] = seq + (p->tcp_flags & TCP_SYN ? 1 : 0);
-		if (flow->packets_before_payload > 0)
-			flow->opening_seq[1 - end] = ack;
+	if (p->tcp_flags & TCP_ACK) {
+		uint32_t *next = flow_more(flow)->opening_seq;
+		if (next[0] == 0 || next[1] == 0) {
+			next[end] = seq + (p->tcp_flags & TCP_SYN ? 1 : 0);
+			if (flow->packets_before_payload > 0)
+				next[1 - end] = ack;
+		}
 	}
 	if (p->tcp_flags & TCP_RST)
-		flow->opening_seq[0] = flow->opening_seq[1] = 0;
+		forget_opening(flow);
 	if (flow->packets_before_payload < UINT16_MAX)
 		flow->packets_before_payload++;
 }
@@ -393,22 +403,16 @@ static void show_consumed(
 	}
 }
 
-static void prefetch_lines(const void *at, size_t size)
-{
-	for (size_t line = 0; line < size; line += CACHE_LINE)
-		__builtin_prefetch((const uint8_t *)at + line, 1);
-}
-
 // What classifiers keep of a flow. Its own lines are there.
 static void prefetch_states(const struct classify *c, const struct flow *flow)
 {
 	for (uint16_t mask = flow->watching; mask != 0; mask &= (uint16_t)(mask - 1)) {
 		const void *state = state_of(&c->instances[__builtin_ctz(mask)], flow);
 		if (state != NULL)
-			prefetch_lines(state, 2 * CACHE_LINE);
+			prefetch_octets(state, 2 * CACHE_LINE);
 	}
 	if (flow->findings != POOL_NONE)
-		prefetch_lines(pool_at(&c->findings.chunks, flow->findings), 2 * CACHE_LINE);
+		prefetch_octets(pool_at(&c->findings.chunks, flow->findings), 2 * CACHE_LINE);
 }
 
 // A packet that will be shown: what it says and what is known. Decode has touched its headers only.
@@ -417,7 +421,7 @@ static void prefetch_shown(const struct classify *c, const struct packet *p)
 	if (p->flow == NULL || (p->flow->watching == 0 && !(p->bits & PACKET_NEW_FLOW)))
 		return;
 	if (p->payload_len > 0)
-		prefetch_lines(p->data + p->l4_offset + p->l4_header_len, 3 * CACHE_LINE);
+		prefetch_octets(p->data + p->l4_offset + p->l4_header_len, 3 * CACHE_LINE);
 	if (p->flow->watching != 0)
 		prefetch_states(c, p->flow);
 }

@@ -34,7 +34,8 @@ void report_verdict(struct report *report, const struct verdict *verdict)
 	flow->application = verdict->application;
 	flow->category = verdict->category;
 	flow->risk_score = verdict->risk_score;
-	flow->risk_bits = verdict->risk_bits;
+	if (verdict->risk_bits != 0 || flow_has_more(flow))
+		flow_more(flow)->risk_bits = verdict->risk_bits;
 	flow->confidence = verdict->confidence;
 	flow->dpi = verdict->dpi;
 }
@@ -62,9 +63,10 @@ void report_dns_counts(struct report *report, uint32_t queries, uint32_t answers
 
 	if (flow == NULL)
 		return;
-	flow->dns_queries += queries;
-	flow->dns_answers += answers;
-	flow->dns_failures += failures;
+	struct flow_more *more = flow_more(flow);
+	more->dns_queries += queries;
+	more->dns_answers += answers;
+	more->dns_failures += failures;
 }
 
 static bool address_excluded(const struct report *report, const uint8_t *ip, uint8_t ip_version)

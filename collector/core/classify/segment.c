@@ -20,7 +20,8 @@ static uint32_t visibility_of(const struct flow *flow)
 		visibility |= VISIBLE_OFFLOAD;
 	if (flow->bits & FLOW_SNAPPED)
 		visibility |= VISIBLE_SNAPLEN_CUT;
-	if (tcp && (flow->gap_bytes[0] | flow->gap_bytes[1]) != 0)
+	if (tcp && flow_has_more(flow) &&
+		(flow->more->gap_bytes[0] | flow->more->gap_bytes[1]) != 0)
 		visibility |= VISIBLE_LOSS;
 	return visibility;
 }
@@ -51,7 +52,6 @@ static void fill_flow(struct segment_event *e, const struct flow *flow)
 	e->icmp_type = flow->icmp_type;
 	e->icmp_code = flow->icmp_code;
 	e->vlan_inner = flow->vlan_inner;
-	e->mpls_label = flow->mpls_label;
 	e->seen = flow->seen & 3;
 	e->dpi = flow->dpi;
 	e->confidence = flow->confidence;
@@ -59,29 +59,36 @@ static void fill_flow(struct segment_event *e, const struct flow *flow)
 	e->application = flow->application;
 	e->category = flow->category;
 	e->risk_score = flow->risk_score;
-	e->risk_bits = flow->risk_bits;
-	e->rtt_client_us = flow->rtt_client_us;
-	e->rtt_server_us = flow->rtt_server_us;
-	e->first_reply_us = flow->first_reply_us;
 	e->visibility = visibility_of(flow);
+	e->mpls_label = e->rtt_client_us = e->rtt_server_us = e->first_reply_us = NOT_KNOWN_32;
+	if (flow_has_more(flow)) {
+		const struct flow_more *more = flow->more;
+		e->risk_bits = more->risk_bits;
+		e->mpls_label = more->mpls_label;
+		e->rtt_client_us = more->rtt_client_us;
+		e->rtt_server_us = more->rtt_server_us;
+		e->first_reply_us = more->first_reply_us;
+	}
 }
 
 // What TCP told since the last segment.
 static void fill_tcp(struct segment_event *e, const struct flow *flow)
 {
-	const struct flow_tcp *tcp = &flow->tcp;
 	bool reset = (flow->tcp_flags[0] | flow->tcp_flags[1]) & TCP_RST;
 
 	e->closed_by_reset = reset && !(flow->seen & 1 << 3);
+	memcpy(e->tcp_flags, flow->tcp_flags, sizeof(e->tcp_flags));
+	if (!flow_has_more(flow))
+		return;
+	const struct flow_more *more = flow->more;
 	for (unsigned end = 0; end < 2; end++) {
-		e->tcp_flags[end] = flow->tcp_flags[end];
-		e->retransmissions[end] = tcp->retransmissions[end];
-		e->out_of_order[end] = tcp->out_of_order[end];
-		e->zero_window[end] = tcp->zero_window[end];
-		e->gap_bytes[end] = flow->gap_bytes[end];
+		e->retransmissions[end] = more->retransmissions[end];
+		e->out_of_order[end] = more->out_of_order[end];
+		e->zero_window[end] = more->zero_window[end];
+		e->gap_bytes[end] = more->gap_bytes[end];
 	}
-	e->syn_retransmissions = tcp->syn_retransmissions;
-	e->fin_retransmissions = tcp->fin_retransmissions;
+	e->syn_retransmissions = more->syn_retransmissions;
+	e->fin_retransmissions = more->fin_retransmissions;
 }
 
 // What was counted since the last segment.
@@ -97,9 +104,11 @@ static void fill_counters(struct segment_event *e, const struct flow *flow)
 	}
 	if (flow->key.ip_proto == IP_PROTO_TCP)
 		fill_tcp(e, flow);
-	e->dns_queries = flow->dns_queries;
-	e->dns_answers = flow->dns_answers;
-	e->dns_failures = flow->dns_failures;
+	if (flow_has_more(flow)) {
+		e->dns_queries = flow->more->dns_queries;
+		e->dns_answers = flow->more->dns_answers;
+		e->dns_failures = flow->more->dns_failures;
+	}
 }
 
 void segment_write(struct report *report, enum end_reason reason, bool zero)
@@ -127,6 +136,8 @@ void segment_write(struct report *report, enum end_reason reason, bool zero)
 	}
 	flow->segment++;
 	findings_give_dns(report->findings, &flow->findings);
-	if (!zero)
-		flow->dns_queries = flow->dns_answers = flow->dns_failures = 0;
+	if (!zero && flow_has_more(flow)) {
+		struct flow_more *more = flow->more;
+		more->dns_queries = more->dns_answers = more->dns_failures = 0;
+	}
 }

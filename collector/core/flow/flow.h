@@ -4,8 +4,9 @@
 // SYN/ACK, else the first sender), end 1 the other; [2] arrays are by sending end. The ledger,
 // which alone knows who is local, may turn a mid_flow one round.
 //
-// An established flow's packet touches the key line and the counter line; the sequence line where
-// TCP is not in its order, and the cold lines only when something happens.
+// An established flow's packet touches the key line and the counter line; the two cold lines only
+// when something happens. What most flows never have (a flood's have not) is apart, so that it
+// costs them no memory.
 #pragma once
 
 #include "core/base/compiler.h"
@@ -14,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 // Ends in canonical order: the lower (address, port) first, so that both directions have one key.
 // Compared and hashed as six words; unused octets are zero.
@@ -51,9 +53,37 @@ enum flow_bits {
 	FLOW_ENDED = 1 << 7, // on the table's list of ended flows, no longer in the table
 };
 
-enum { FLOW_SEEN_LONG = 1 << 4 }; // in `seen`: a segment before this one was reported
+// In `seen`.
+enum {
+	FLOW_SEEN_LONG = 1 << 4, // a segment before this one was reported
+	FLOW_SEEN_MORE = 1 << 5, // something that flow.more keeps
+};
 
 enum { FLOW_STATES_MAX = 4 }; // classifiers that keep state by flow
+
+// The rest of a flow: of TCP from its second segment on, of others what few have. It says nothing,
+// and nobody has touched its memory, while flow.seen is without FLOW_SEEN_MORE: flow_more().
+struct flow_more {
+	// What is not in TCP's order (tcp_state.c).
+	_Alignas(CACHE_LINE) uint32_t acked[2]; // highest acknowledgement of that end's data, once
+						// it has sent FIN
+	uint32_t hole_start[2]; // the latest range skipped, [start, end): what fills it was late
+	uint32_t hole_end[2];
+	uint32_t retransmissions[2]; // of the segment, as all that is counted below
+	uint32_t out_of_order[2];
+	uint32_t opening_seq[2]; // core/classify's: TCP before its first payload: next expected
+				 // from each end; 0: unknown
+	uint64_t syn_ack_ts_ns; // capture's own time, for RTT
+	uint32_t rtt_client_us, rtt_server_us; // UINT32_MAX: not known
+
+	uint64_t gap_bytes[2]; // acknowledged but never seen
+	uint64_t risk_bits; // nDPI's
+	uint32_t first_reply_us; // UINT32_MAX: not known
+	uint32_t mpls_label; // UINT32_MAX: none
+	uint32_t dns_queries, dns_answers, dns_failures;
+	uint16_t zero_window[2]; // saturating
+	uint8_t syn_retransmissions, fin_retransmissions; // saturating
+};
 
 struct flow {
 	// Key line.
@@ -63,7 +93,7 @@ struct flow {
 	uint8_t timeout_class; // index of its idle timeout
 	uint16_t watching; // bit i: classifiers[i] still wants packets of this flow
 	uint8_t seen; // bit e: end e has sent; bit 2+e: it has sent payload (over all segments);
-		      // FLOW_SEEN_LONG
+		      // FLOW_SEEN_LONG, FLOW_SEEN_MORE
 	uint8_t tcp_state; // enum tcp_state_bits, tcp_state.h
 	uint8_t tcp_flags[2]; // or of all, of the segment
 
@@ -74,63 +104,66 @@ struct flow {
 	uint64_t cut_ns; // when the segment is due: the flow's start + n x the active timeout
 	uint32_t next_seq[2]; // TCP, by end: one past the highest octet seen
 
-	// Sequence line: of TCP what is not in its order (tcp_state.c), of others what few ask for.
-	struct flow_tcp {
-		uint32_t acked[2]; // highest acknowledgement of that end's data, once it has sent
-				   // FIN
-		uint32_t hole_start[2]; // the latest range skipped, [start, end): what fills it was
-					// late
-		uint32_t hole_end[2];
-		uint32_t retransmissions[2]; // of the segment, as all below
-		uint32_t out_of_order[2];
-		uint16_t zero_window[2]; // saturating
-		uint8_t syn_retransmissions, fin_retransmissions; // saturating
-		uint8_t reserved[2];
-	} tcp;
-	uint32_t hash;
-	uint8_t dscp[2]; // of each end's first packet
-	uint8_t iface;
-	uint8_t reserved[9];
-
 	// Cold lines.
 	uint64_t start_ns; // table time of the flow's first packet
 	uint64_t segment_start_ns; // of the segment's first packet
 	uint64_t ended_ns; // while on the list: when it was due; the event's time
 	uint64_t id; // keyed over key and start; the same in each segment
-	uint64_t syn_ts_ns, syn_ack_ts_ns; // capture's own times, for RTT
-	uint64_t first_payload_ts_ns; // of the initiator's first payload; 0: none yet
-	uint64_t gap_bytes[2]; // acknowledged but never seen, of the segment
-	uint32_t rtt_client_us, rtt_server_us; // UINT32_MAX: not known
-	uint32_t first_reply_us; // UINT32_MAX: not known
-	uint32_t segment; // segments written so far (core/classify counts)
+	uint64_t syn_ts_ns; // capture's own time of the last SYN, for RTT
+	uint64_t first_payload_ts_ns; // the same of the initiator's first payload; 0: none yet
+	uint32_t hash;
 	uint32_t ended_next; // pool index: list of ended and cut flows
-	uint32_t mpls_label; // UINT32_MAX: none
-	uint16_t vlan, vlan_inner; // as seen on the first packet
-	uint8_t mac[2][6]; // by end; see has_mac
-	uint8_t has_mac; // bit e: the MAC of end e is known
+	uint32_t segment; // segments written so far (core/classify counts)
 	uint8_t end_reason; // enum end_reason, while on the list
-	uint8_t icmp_type, icmp_code; // of the first packet
-	uint8_t first_flags; // TCP flags of the first packet
+	uint8_t iface;
+	uint8_t has_mac; // bit e: the MAC of end e is known
 	uint8_t first_end; // which end sent the first packet
 
+	struct flow_more *more; // its own
+	uint8_t mac[2][6]; // by end; see has_mac
+	uint16_t vlan, vlan_inner; // as seen on the first packet
+	uint8_t dscp[2]; // of each end's first packet
+	uint8_t icmp_type, icmp_code; // of the first packet
+	uint8_t first_flags; // TCP flags of the first packet
+
 	// core/classify's; zero, or POOL_NONE, when the flow begins.
+	uint8_t opening; // enum opening (classifier.h)
+	uint8_t dpi; // enum dpi
+	uint8_t confidence; // enum confidence
 	uint32_t findings; // first chunk, or POOL_NONE
 	uint32_t state[FLOW_STATES_MAX]; // classifiers' states, or POOL_NONE
 	uint16_t payload_packets; // packets with payload while anybody watched, saturating
 	uint16_t packets_before_payload; // TCP segments without data before the first payload
-	uint32_t opening_seq[2]; // TCP before its first payload: next expected from each end; 0:
-				 // unknown
-	uint8_t opening; // enum opening (classifier.h)
-	uint8_t dpi; // enum dpi
-	uint8_t confidence; // enum confidence
 	uint16_t protocol, application, category; // nDPI's numbers; 0: unknown
 	uint16_t risk_score;
-	uint64_t risk_bits;
-	uint32_t dns_queries, dns_answers, dns_failures; // of the segment
 };
 static_assert(offsetof(struct flow, packets) == CACHE_LINE, "counter line");
-static_assert(offsetof(struct flow, tcp) == 2 * CACHE_LINE, "sequence line");
-static_assert(offsetof(struct flow, start_ns) == 3 * CACHE_LINE, "cold lines");
+static_assert(offsetof(struct flow, start_ns) == 2 * CACHE_LINE, "cold lines");
+static_assert(offsetof(struct flow, more) == 3 * CACHE_LINE, "cold lines");
+static_assert(sizeof(struct flow) == 4 * CACHE_LINE, "a flood writes and reads as many a packet");
+static_assert(sizeof(struct flow_more) == 2 * CACHE_LINE);
+
+static inline bool flow_has_more(const struct flow *flow)
+{
+	return flow->seen & FLOW_SEEN_MORE;
+}
+
+// The rest of the flow, which begins now where it has not yet: with what TCP's first segment said,
+// if that is all there was.
+static inline struct flow_more *flow_more(struct flow *flow)
+{
+	struct flow_more *more = flow->more;
+
+	if (flow_has_more(flow))
+		return more;
+	memset(more, 0, sizeof(*more));
+	for (unsigned end = 0; end < 2; end++)
+		more->acked[end] = flow->next_seq[end];
+	more->rtt_client_us = more->rtt_server_us = more->first_reply_us = UINT32_MAX;
+	more->mpls_label = UINT32_MAX;
+	flow->seen |= FLOW_SEEN_MORE;
+	return more;
+}
 
 // Which of the key's two ends flow end `end` is.
 static inline unsigned flow_key_end(const struct flow *flow, unsigned end)

@@ -46,6 +46,7 @@ struct flow_table {
 	uint32_t farthest; // buckets past its home that any flow has ever stood
 	uint32_t count; // flows in the table
 	struct pool flows;
+	struct flow_more *more; // of each flow, by its index
 	struct flow_wheel *wheel;
 	uint32_t ended_first, ended_last; // list of flows that ended or were cut
 	uint64_t now_ns; // latest table time seen
@@ -96,6 +97,11 @@ static struct flow *flow_at(const struct flow_table *t, uint32_t idx)
 	return pool_at(&t->flows, idx);
 }
 
+static size_t more_bytes(const struct flow_table *t)
+{
+	return ((size_t)t->settings.flows_max + SPARE_FLOWS) * sizeof(struct flow_more);
+}
+
 int flow_table_new(
 	struct flow_table **ret, const struct flow_settings *settings, struct counters *counters)
 {
@@ -121,6 +127,9 @@ int flow_table_new(
 	int err = t->buckets == NULL ? -ENOMEM : 0;
 	if (!err)
 		err = pool_init(&t->flows, settings->flows_max + SPARE_FLOWS, sizeof(struct flow));
+	t->more = memory_reserve(more_bytes(t));
+	if (!err && t->more == NULL)
+		err = -ENOMEM;
 	if (!err)
 		err = flow_wheel_new(&t->wheel, settings->flows_max + SPARE_FLOWS);
 	if (err) {
@@ -130,6 +139,7 @@ int flow_table_new(
 	if (settings->prefault) {
 		memory_prefault(t->buckets, buckets * sizeof(struct bucket));
 		pool_prefault(&t->flows);
+		memory_prefault(t->more, more_bytes(t));
 	}
 	*ret = t;
 	return 0;
@@ -140,6 +150,7 @@ void flow_table_free(struct flow_table *t)
 	if (t == NULL)
 		return;
 	flow_wheel_free(t->wheel);
+	memory_release(t->more, more_bytes(t));
 	pool_fini(&t->flows);
 	memory_release(t->buckets, (t->bucket_mask + (size_t)1) * sizeof(struct bucket));
 	free(t);
@@ -148,7 +159,7 @@ void flow_table_free(struct flow_table *t)
 size_t flow_table_bytes(const struct flow_table *t)
 {
 	return sizeof(*t) + (t->bucket_mask + (size_t)1) * sizeof(struct bucket) +
-		pool_bytes(&t->flows) + flow_wheel_bytes(t->wheel);
+		pool_bytes(&t->flows) + more_bytes(t) + flow_wheel_bytes(t->wheel);
 }
 
 uint32_t flow_table_count(const struct flow_table *t)
@@ -342,20 +353,21 @@ static bool flow_due(struct flow_table *t, struct flow *flow, uint64_t now_ns)
 }
 
 // Flows that end have not been touched for long: they are got under way together, then their
-// buckets, which the flows know.
+// buckets and the rest of them, which the flows know.
 static void prefetch_flows(const struct flow_table *t, const uint32_t *list, uint32_t count)
 {
-	for (uint32_t i = 0; i < count; i++) {
-		const uint8_t *flow = (const uint8_t *)flow_at(t, list[i]);
-		for (size_t line = 0; line < sizeof(struct flow); line += CACHE_LINE)
-			__builtin_prefetch(flow + line, 1);
-	}
+	for (uint32_t i = 0; i < count; i++)
+		prefetch_octets(flow_at(t, list[i]), sizeof(struct flow));
 }
 
-static void prefetch_buckets(const struct flow_table *t, const uint32_t *list, uint32_t count)
+static void prefetch_rest(const struct flow_table *t, const uint32_t *list, uint32_t count)
 {
-	for (uint32_t i = 0; i < count; i++)
-		__builtin_prefetch(&t->buckets[flow_at(t, list[i])->hash & t->bucket_mask], 1);
+	for (uint32_t i = 0; i < count; i++) {
+		const struct flow *flow = flow_at(t, list[i]);
+		prefetch(&t->buckets[flow->hash & t->bucket_mask]);
+		if (flow_has_more(flow))
+			prefetch_octets(flow->more, sizeof(*flow->more));
+	}
 }
 
 // A step ahead of the wheel: a flow that will be due soon, and the bucket of one met before. One
@@ -367,7 +379,7 @@ static void step_ahead(struct flow_table *t)
 		return;
 	uint32_t *place = &t->walked[t->walked_count++ % WALKED];
 	if (t->walked_count > WALKED)
-		prefetch_buckets(t, place, 1);
+		prefetch_rest(t, place, 1);
 	*place = flow_wheel_walk(t->wheel, &t->walk);
 	prefetch_flows(t, place, 1);
 }
@@ -563,9 +575,10 @@ static struct flow *flow_begin(
 	flow->iface = p->iface;
 	flow->vlan = p->vlan;
 	flow->vlan_inner = p->vlan_inner;
-	flow->mpls_label = extra->mpls_label;
+	flow->more = &t->more[idx];
+	if (unlikely(extra->mpls_label != UINT32_MAX))
+		flow_more(flow)->mpls_label = extra->mpls_label;
 	flow->first_flags = p->tcp_flags;
-	flow->rtt_client_us = flow->rtt_server_us = flow->first_reply_us = UINT32_MAX;
 	flow->findings = POOL_NONE;
 	for (unsigned s = 0; s < FLOW_STATES_MAX; s++)
 		flow->state[s] = POOL_NONE;
@@ -613,12 +626,14 @@ static void foresee_evictions(struct flow_table *t)
 	prefetch_flows(t, t->next_evicted, t->next_evicted_count);
 }
 
-static void prefetch_flow(const struct flow *flow, const struct packet *p)
+static void prefetch_flow(const struct flow_table *t, uint32_t idx, const struct packet *p)
 {
-	__builtin_prefetch(&flow->key, 1);
-	__builtin_prefetch(&flow->packets, 1);
+	const struct flow *flow = flow_at(t, idx);
+
+	prefetch(&flow->key);
+	prefetch(&flow->packets);
 	if (p->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST))
-		__builtin_prefetch(&flow->tcp, 1);
+		prefetch_octets(&t->more[idx], sizeof(t->more[idx]));
 }
 
 // First pass: keys, hashes, buckets under way. Second: flows of equal signature under way.
@@ -627,7 +642,7 @@ void flow_table_prepare(struct flow_table *t, struct packet_batch *batch)
 	bool vlan_in_key = t->settings.vlan_in_key;
 
 	t->walk_until_ns = batch->now_ns + WALK_AHEAD_NS;
-	prefetch_buckets(t, t->next_evicted, t->next_evicted_count);
+	prefetch_rest(t, t->next_evicted, t->next_evicted_count);
 	for (uint32_t i = 0; i < batch->count; i++) {
 		struct packet *p = &batch->packets[i];
 		struct flow_key *key = &t->keys[i];
@@ -656,8 +671,9 @@ void flow_table_prepare(struct flow_table *t, struct packet_batch *batch)
 		unsigned match = lanes_match(bucket->signature, signature_of(t->hash.hashes[i]));
 		t->candidates[i] = NULL;
 		if (match != 0) {
-			t->candidates[i] = flow_at(t, bucket->idx[__builtin_ctz(match)]);
-			prefetch_flow(t->candidates[i], p);
+			uint32_t idx = bucket->idx[__builtin_ctz(match)];
+			t->candidates[i] = flow_at(t, idx);
+			prefetch_flow(t, idx, p);
 		}
 	}
 	foresee_evictions(t);
@@ -665,8 +681,9 @@ void flow_table_prepare(struct flow_table *t, struct packet_batch *batch)
 
 static void prefetch_cold(const struct flow *flow)
 {
-	for (size_t at = offsetof(struct flow, start_ns); at < sizeof(*flow); at += CACHE_LINE)
-		__builtin_prefetch((const uint8_t *)flow + at, 1);
+	prefetch_octets(&flow->start_ns, sizeof(*flow) - offsetof(struct flow, start_ns));
+	if (flow_has_more(flow))
+		prefetch_octets(flow->more, sizeof(*flow->more));
 }
 
 static inline struct flow *flow_find(const struct flow_table *t, unsigned i)
@@ -733,7 +750,7 @@ static void first_payload(struct flow *flow, const struct packet *p, unsigned en
 	if (end == 0)
 		flow->first_payload_ts_ns = p->ts_ns;
 	else if (flow->first_payload_ts_ns != 0)
-		flow->first_reply_us = since_us(flow->first_payload_ts_ns, p->ts_ns);
+		flow_more(flow)->first_reply_us = since_us(flow->first_payload_ts_ns, p->ts_ns);
 }
 
 static void close_timeout(struct flow_table *t, struct flow *flow)

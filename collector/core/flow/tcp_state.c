@@ -22,25 +22,24 @@ static void add_saturating(uint8_t *count)
 static void handshake(
 	struct flow *flow, const struct packet *p, unsigned end, uint32_t seq, uint32_t ack)
 {
-	struct flow_tcp *tcp = &flow->tcp;
-
 	if (p->tcp_flags & TCP_SYN) {
 		if ((flow->tcp_state & (TCP_STATE_SEQ_0 << end)) && flow->next_seq[end] == seq + 1)
-			add_saturating(&tcp->syn_retransmissions);
+			add_saturating(&flow_more(flow)->syn_retransmissions);
 		if (!(p->tcp_flags & TCP_ACK)) {
 			flow->tcp_state |= TCP_STATE_SYN;
 			flow->tcp_state &= (uint8_t)~TCP_STATE_SYN_ACK;
 			flow->syn_ts_ns = p->ts_ns;
-			flow->rtt_server_us = UINT32_MAX;
+			if (flow_has_more(flow))
+				flow->more->rtt_server_us = UINT32_MAX;
 		} else if (!(flow->tcp_state & TCP_STATE_SYN_ACK)) {
 			flow->tcp_state |= TCP_STATE_SYN_ACK;
-			flow->syn_ack_ts_ns = p->ts_ns;
+			flow_more(flow)->syn_ack_ts_ns = p->ts_ns;
 			if ((flow->tcp_state & TCP_STATE_SYN) && end == 1)
-				flow->rtt_server_us = latency_us(flow->syn_ts_ns, p->ts_ns);
+				flow->more->rtt_server_us = latency_us(flow->syn_ts_ns, p->ts_ns);
 		}
 	} else if ((flow->tcp_state & TCP_STATE_SYN_ACK) && end == 0 && (p->tcp_flags & TCP_ACK) &&
 		ack == flow->next_seq[1]) {
-		flow->rtt_client_us = latency_us(flow->syn_ack_ts_ns, p->ts_ns);
+		flow->more->rtt_client_us = latency_us(flow->more->syn_ack_ts_ns, p->ts_ns);
 		flow->tcp_state |= TCP_STATE_HANDSHAKE;
 	} else if (p->payload_len > 0 || !(flow->tcp_state & (TCP_STATE_SYN | TCP_STATE_SYN_ACK))) {
 		flow->tcp_state |= TCP_STATE_HANDSHAKE;
@@ -51,41 +50,43 @@ static void handshake(
 // a hole.
 static void out_of_sequence(struct flow *flow, unsigned end, uint32_t seq, uint32_t stop, bool fin)
 {
-	struct flow_tcp *tcp = &flow->tcp;
+	struct flow_more *more = flow_more(flow);
 	uint32_t next = flow->next_seq[end];
 
 	if (seq_after(seq, next)) {
-		tcp->hole_start[end] = next;
-		tcp->hole_end[end] = seq;
+		more->hole_start[end] = next;
+		more->hole_end[end] = seq;
 		return;
 	}
 	if (seq_after(stop, next))
 		return; // partly new
-	if (tcp->hole_start[end] != tcp->hole_end[end] && !seq_after(tcp->hole_start[end], seq) &&
-		!seq_after(stop, tcp->hole_end[end])) {
-		tcp->out_of_order[end]++;
-		tcp->hole_start[end] = stop;
+	if (more->hole_start[end] != more->hole_end[end] &&
+		!seq_after(more->hole_start[end], seq) && !seq_after(stop, more->hole_end[end])) {
+		more->out_of_order[end]++;
+		more->hole_start[end] = stop;
 	} else if (fin && stop - seq == 1) {
-		add_saturating(&tcp->fin_retransmissions);
+		add_saturating(&more->fin_retransmissions);
 	} else if (!(stop - seq <= 1 && stop == next)) {
 		// One octet or none just below the next: keep-alive (RFC 9293 section 3.8.4) or
 		// probe.
-		tcp->retransmissions[end]++;
+		more->retransmissions[end]++;
 	}
 }
 
 // The sequence space that this segment takes, SYN and FIN included.
 static void sequence(struct flow *flow, const struct packet *p, unsigned end, uint32_t seq)
 {
-	struct flow_tcp *tcp = &flow->tcp;
 	uint8_t known = (uint8_t)(TCP_STATE_SEQ_0 << end);
 	bool syn = p->tcp_flags & TCP_SYN, fin = p->tcp_flags & TCP_FIN;
 	uint32_t stop = seq + p->payload_len + (syn ? 1 : 0) + (fin ? 1 : 0);
 
 	if (!(flow->tcp_state & known) || syn) {
 		// A second SYN with another number begins anew.
-		if (!(flow->tcp_state & known) || flow->next_seq[end] != stop)
-			tcp->hole_start[end] = tcp->hole_end[end] = tcp->acked[end] = stop;
+		if (flow_has_more(flow) &&
+			(!(flow->tcp_state & known) || flow->next_seq[end] != stop)) {
+			struct flow_more *more = flow->more;
+			more->hole_start[end] = more->hole_end[end] = more->acked[end] = stop;
+		}
 		flow->next_seq[end] = stop;
 		flow->tcp_state |= known;
 		return;
@@ -101,7 +102,6 @@ static void sequence(struct flow *flow, const struct packet *p, unsigned end, ui
 // What is acknowledged but was never seen was lost before us, or went another way.
 static void acknowledgement(struct flow *flow, unsigned end, uint32_t ack)
 {
-	struct flow_tcp *tcp = &flow->tcp;
 	unsigned other = !end;
 
 	if (!(flow->tcp_state & (TCP_STATE_SEQ_0 << other)))
@@ -111,11 +111,11 @@ static void acknowledgement(struct flow *flow, unsigned end, uint32_t ack)
 		// GiB).
 		if (ack - flow->next_seq[other] > UINT32_C(1) << 30)
 			return;
-		flow->gap_bytes[other] += ack - flow->next_seq[other];
+		flow_more(flow)->gap_bytes[other] += ack - flow->next_seq[other];
 		flow->next_seq[other] = ack;
 	}
-	if (seq_after(ack, tcp->acked[other]))
-		tcp->acked[other] = ack;
+	if (seq_after(ack, flow_more(flow)->acked[other]))
+		flow->more->acked[other] = ack;
 }
 
 // Acknowledgements are followed from an end's FIN on: what counts is whether all of it was heard.
@@ -123,15 +123,16 @@ static void finish(struct flow *flow, unsigned end)
 {
 	uint8_t fin = (uint8_t)(TCP_STATE_FIN_0 << end);
 
-	if (!(flow->tcp_state & fin) && flow->tcp.acked[end] != flow->next_seq[end])
-		flow->tcp.acked[end] = flow->next_seq[end] - 1;
+	// Of a first segment nothing is acknowledged, and all of it was heard.
+	if (!(flow->tcp_state & fin) && flow_has_more(flow) &&
+		flow->more->acked[end] != flow->next_seq[end])
+		flow->more->acked[end] = flow->next_seq[end] - 1;
 	flow->tcp_state |= fin;
 }
 
 void tcp_state_slow(struct flow *flow, const struct packet *p, unsigned end)
 {
 	const uint8_t *header = p->data + p->l4_offset;
-	struct flow_tcp *tcp = &flow->tcp;
 	uint8_t flags = p->tcp_flags;
 
 	flow->tcp_flags[end] |= flags;
@@ -140,20 +141,24 @@ void tcp_state_slow(struct flow *flow, const struct packet *p, unsigned end)
 		return;
 	uint32_t seq = tcp_u32(header + 4), ack = tcp_u32(header + 8);
 
+	// A flood's segments are their flows' first; from the second on there is more to keep.
+	if (flow->tcp_state & (TCP_STATE_SEQ_0 | TCP_STATE_SEQ_1))
+		flow_more(flow);
 	if (unlikely(!(flow->tcp_state & TCP_STATE_HANDSHAKE)))
 		handshake(flow, p, end, seq, ack);
 	sequence(flow, p, end, seq);
 	if (flags & TCP_ACK)
 		acknowledgement(flow, end, ack);
 	if (unlikely(header[14] == 0 && header[15] == 0) &&
-		!(flags & (TCP_SYN | TCP_FIN | TCP_RST)) && tcp->zero_window[end] < UINT16_MAX)
-		tcp->zero_window[end]++;
+		!(flags & (TCP_SYN | TCP_FIN | TCP_RST)) &&
+		flow_more(flow)->zero_window[end] < UINT16_MAX)
+		flow->more->zero_window[end]++;
 	if (flags & TCP_FIN)
 		finish(flow, end);
 	if (unlikely(flow->tcp_state & (TCP_STATE_FIN_0 | TCP_STATE_FIN_1))) {
 		uint8_t both = TCP_STATE_FIN_0 | TCP_STATE_FIN_1;
-		if ((flow->tcp_state & both) == both && tcp->acked[0] == flow->next_seq[0] &&
-			tcp->acked[1] == flow->next_seq[1])
+		if ((flow->tcp_state & both) == both && flow->more->acked[0] == flow->next_seq[0] &&
+			flow->more->acked[1] == flow->next_seq[1])
 			flow->bits |= FLOW_CLOSED;
 	}
 	if (flags & TCP_RST)
@@ -162,13 +167,14 @@ void tcp_state_slow(struct flow *flow, const struct packet *p, unsigned end)
 
 void tcp_state_restart(struct flow *flow)
 {
-	struct flow_tcp *tcp = &flow->tcp;
-
+	flow->tcp_flags[0] = flow->tcp_flags[1] = 0;
+	if (!flow_has_more(flow))
+		return;
+	struct flow_more *more = flow->more;
 	for (unsigned end = 0; end < 2; end++) {
-		tcp->retransmissions[end] = tcp->out_of_order[end] = 0;
-		tcp->zero_window[end] = 0;
-		flow->gap_bytes[end] = 0;
-		flow->tcp_flags[end] = 0;
+		more->retransmissions[end] = more->out_of_order[end] = 0;
+		more->zero_window[end] = 0;
+		more->gap_bytes[end] = 0;
 	}
-	tcp->syn_retransmissions = tcp->fin_retransmissions = 0;
+	more->syn_retransmissions = more->fin_retransmissions = 0;
 }
