@@ -131,12 +131,16 @@ FLOODS = {"syn": syn, "datagrams": datagrams, "scan": scan, "macs": macs, "names
 
 
 class Household:
-    """Conversations that were there before the flood and last through it. `truth`: by their ends,
-    packets and octets of IP each way."""
+    """Conversations that last to the end of the flood: of 14 that were there before it, and 6 that come
+    while it goes on. The first 7 say who they are by ARP, the others are known only by their flow.
+    `truth`: by their ends, packets and octets of IP each way."""
 
-    def __init__(self, count=20):
-        self.talks, self.turn, self.truth = [], 0, {}
-        for i in range(count):
+    COUNT, EARLY, ANNOUNCED = 20, 14, 7
+    LATE = 100  # frames of those who were there, before the others come
+
+    def __init__(self):
+        self.talks, self.turn, self.truth, self.begun, self.coming = [], 0, {}, 0, None
+        for i in range(self.COUNT):
             client, server = f"192.168.1.{100 + i}", f"198.51.100.{1 + i}"
             self.talks.append((i, f.Talk(client, 50000 + i, server, 443)))
             self.truth[client, 50000 + i, server, 443] = [0, 0, 0, 0]
@@ -148,30 +152,43 @@ class Household:
         ends = [f"02:00:5e:20:00:{i:02x}", ROUTER]
         return f.ethernet(ends[side], ends[not side], 0x0800, packet)
 
-    BEGINS = 5  # frames of each conversation
-
-    def begin(self):
-        """Each client says who it is by ARP, opens its connection and says hello."""
-        for i, talk in self.talks:
-            own, address = f"02:00:5e:20:00:{i:02x}", talk.ends[0][0]
-            yield f.ethernet(own, "ff:ff:ff:ff:ff:ff", 0x0806, f.arp(
-                1, own, address, "00:00:00:00:00:00", address))
+    def _begin(self, talks):
+        """Each opens its connection and says hello."""
+        for i, talk in talks:
+            if i < self.ANNOUNCED:
+                own, address = f"02:00:5e:20:00:{i:02x}", talk.ends[0][0]
+                yield f.ethernet(own, "ff:ff:ff:ff:ff:ff", 0x0806, f.arp(
+                    1, own, address, "00:00:00:00:00:00", address))
             for side, packet in zip((0, 1, 0), talk.handshake()):
                 yield self._frame(i, talk, side, packet)
             yield self._frame(i, talk, 0, talk.send(0, f.ACK | f.PSH, f.client_hello(
                 f"www{i}.example.org")))
 
+    def begin(self):
+        """Of those who are there before the flood."""
+        for frame in self._begin(self.talks[:self.EARLY]):
+            self.begun += 1
+            yield frame
+
     def next(self):
-        """One packet more, of each conversation in turn."""
+        """One packet more: of each conversation in turn, or of one that begins."""
         self.turn += 1
-        i, talk = self.talks[self.turn % len(self.talks)]
-        side = self.turn // len(self.talks) % 2
+        if self.turn == self.LATE:
+            self.coming = self._begin(self.talks[self.EARLY:])
+        if self.coming is not None:
+            frame = next(self.coming, None)
+            if frame is not None:
+                return frame
+            self.coming = None
+        count = self.COUNT if self.turn > self.LATE else self.EARLY
+        i, talk = self.talks[self.turn % count]
+        side = self.turn // count % 2
         return self._frame(i, talk, side, talk.send(side, f.ACK, bytes(self.turn % 500)))
 
 
 def write(path, floods, count, rate=200_000, seed=1):
     """A capture of `count` frames of each flood, one after another, `rate` a second, in which the
-    household has every fiftieth packet. Returns what the household sent."""
+    household has every fiftieth packet. Returns the household."""
     household, when, step = Household(), 1_700_000_000_000_000, 1_000_000 / rate
     clock = 0.0
 
@@ -189,4 +206,4 @@ def write(path, floods, count, rate=200_000, seed=1):
             for i in range(count):
                 clock += step
                 record(household.next() if i % 50 == 0 else next(frames))
-    return household.truth
+    return household

@@ -14,26 +14,51 @@ static struct identity mac_of(uint8_t first, uint8_t last)
 	return identity_of_mac(0, (const uint8_t[6]){first, 0x1b, 0x21, 0, 0, last});
 }
 
-// As the ledger does it. Returns the last octet of who had to go, or -1.
-static int enter(struct client_table *table, uint8_t first, uint8_t last, uint64_t seen_ns)
+enum { NOBODY = -1, REFUSED = -2 };
+#define KEPT_S 600
+
+static void open_table(struct client_table *table, uint32_t max, uint32_t random_max)
 {
-	struct identity id = mac_of(first, last);
-	struct client *client = client_find(table, &id);
-	int gone = -1;
+	assert_int_equal(
+		client_table_init(table, max, random_max, KEPT_S * NS_PER_S, hash_key_new(1, 1)),
+		0);
+}
+
+// As the ledger does it. Returns the last octet of who had to go, or one of the above.
+static int enter_id(struct client_table *table, const struct identity *id,
+	enum client_standing standing, double when_s)
+{
+	uint64_t now_ns = (uint64_t)(when_s * 1e9);
+	uint32_t bucket = client_bucket(table, id);
+	struct client *client = client_find(table, id), *victim;
+	int gone = NOBODY;
 
 	if (client == NULL) {
-		struct client *victim = client_table_victim(table, &id);
+		bool has_place = client_table_has_place(table, id, standing, now_ns, &victim);
+		if (!has_place && standing == CLIENT_ONCE &&
+			client_table_refuse(table, id, bucket, now_ns)) {
+			standing = CLIENT_AGAIN;
+			has_place = client_table_has_place(table, id, standing, now_ns, &victim);
+		}
+		if (!has_place)
+			return REFUSED;
 		if (victim != NULL) {
 			gone = victim->id.value[5];
 			client_table_remove(table, victim);
 		}
-		client = client_table_add(table, &id, client_bucket(table, &id));
+		client = client_table_add(table, id, bucket);
 	}
-	if (seen_ns != 0) {
-		client->last_seen_ns = seen_ns;
-		client_table_touch(table, client, seen_ns * NS_PER_S);
-	}
+	if (standing != CLIENT_UNSEEN)
+		client_table_touch(table, client, standing, now_ns);
 	return gone;
+}
+
+static int enter(struct client_table *table, uint8_t first, uint8_t last,
+	enum client_standing standing, double when_s)
+{
+	struct identity id = mac_of(first, last);
+
+	return enter_id(table, &id, standing, when_s);
 }
 
 static bool is_there(struct client_table *table, uint8_t first, uint8_t last)
@@ -47,13 +72,14 @@ static void test_unseen_longest_goes(void **)
 {
 	struct client_table table;
 
-	assert_int_equal(client_table_init(&table, 4, 4, hash_key_new(1, 1)), 0);
+	open_table(&table, 4, 4);
 	for (uint8_t i = 1; i <= 4; i++)
-		assert_int_equal(enter(&table, 0, i, i), -1);
-	assert_int_equal(enter(&table, 0, 1, 10), -1); // seen again
-	assert_int_equal(enter(&table, 0, 5, 11), 2);
-	assert_int_equal(enter(&table, 0, 6, 0), 3); // who was never seen goes first
-	assert_int_equal(enter(&table, 0, 7, 12), 6);
+		assert_int_equal(enter(&table, 0, i, CLIENT_ONCE, i), NOBODY);
+	assert_int_equal(enter(&table, 0, 1, CLIENT_ONCE, 10), NOBODY); // seen again
+	assert_int_equal(enter(&table, 0, 5, CLIENT_ONCE, 11.999), REFUSED);
+	assert_int_equal(enter(&table, 0, 6, CLIENT_ONCE, 12), 2);
+	assert_int_equal(enter(&table, 0, 7, CLIENT_UNSEEN, 13), 3);
+	assert_int_equal(enter(&table, 0, 8, CLIENT_ONCE, 13), 7); // never seen: goes first
 	assert_true(is_there(&table, 0, 1) && !is_there(&table, 0, 2));
 	assert_int_equal(table.pool.used, 4);
 	client_table_fini(&table);
@@ -63,22 +89,75 @@ static void test_random_macs_have_a_quota(void **)
 {
 	struct client_table table;
 
-	assert_int_equal(client_table_init(&table, 8, 2, hash_key_new(1, 1)), 0);
+	open_table(&table, 8, 2);
 	for (uint8_t i = 1; i <= 4; i++)
-		assert_int_equal(enter(&table, 0, i, i), -1);
-	assert_int_equal(enter(&table, 2, 11, 20), -1);
-	assert_int_equal(enter(&table, 2, 12, 21), -1);
-	assert_int_equal(enter(&table, 2, 13, 22), 11); // among themselves, though there is room
-	assert_int_equal(enter(&table, 2, 14, 23), 12);
+		assert_int_equal(enter(&table, 0, i, CLIENT_ONCE, i), NOBODY);
+	assert_int_equal(enter(&table, 2, 11, CLIENT_ONCE, 20), NOBODY);
+	assert_int_equal(enter(&table, 2, 12, CLIENT_ONCE, 21), NOBODY);
+	// Among themselves, though there is room.
+	assert_int_equal(enter(&table, 2, 13, CLIENT_ONCE, 29), REFUSED);
+	assert_int_equal(enter(&table, 2, 14, CLIENT_CONVERSED, 29), 11);
+	assert_int_equal(enter(&table, 2, 15, CLIENT_ONCE, 31), 12);
 	for (uint8_t i = 1; i <= 4; i++)
 		assert_true(is_there(&table, 0, i));
 	// A full table takes from both kinds.
-	assert_int_equal(enter(&table, 0, 5, 30), -1);
-	assert_int_equal(enter(&table, 0, 6, 31), -1);
-	assert_int_equal(enter(&table, 0, 7, 32), 1);
+	assert_int_equal(enter(&table, 0, 5, CLIENT_ONCE, 31), NOBODY);
+	assert_int_equal(enter(&table, 0, 6, CLIENT_ONCE, 31), NOBODY);
+	assert_int_equal(enter(&table, 0, 7, CLIENT_ONCE, 32), 1);
 	for (uint8_t i = 2; i <= 7; i++)
-		enter(&table, 0, i, 40);
-	assert_int_equal(enter(&table, 0, 8, 41), 13);
+		enter(&table, 0, i, CLIENT_ONCE, 40);
+	assert_int_equal(enter(&table, 0, 8, CLIENT_ONCE, 41), 15);
+	assert_int_equal(table.random_count, 1);
+	client_table_fini(&table);
+}
+
+// Who has spoken for itself takes the place of who has not, however lately that was seen; but not
+// of its like, unless that is silent for long.
+static void test_standing(void **)
+{
+	struct client_table table;
+
+	open_table(&table, 4, 4);
+	for (uint8_t i = 1; i <= 4; i++)
+		assert_int_equal(enter(&table, 0, i, CLIENT_ONCE, i / 10.0), NOBODY);
+	enter(&table, 0, 2, CLIENT_ONCE, 1.1); // within a second of its first: not again
+	assert_int_equal(enter(&table, 0, 1, CLIENT_ONCE, 1.1), NOBODY);
+	assert_int_equal(enter(&table, 0, 5, CLIENT_CONVERSED, 1.2), 2);
+	assert_int_equal(enter(&table, 0, 6, CLIENT_AGAIN, 1.3), 3);
+	assert_int_equal(enter(&table, 0, 4, CLIENT_CONVERSED, 1.3), NOBODY);
+	// 1 and 6 were seen again, 5 and 4 have conversed.
+	assert_int_equal(enter(&table, 0, 7, CLIENT_AGAIN, 601), REFUSED);
+	assert_int_equal(enter(&table, 0, 7, CLIENT_CONVERSED, 601), 1);
+	assert_int_equal(enter(&table, 0, 8, CLIENT_CONVERSED, 601), 6);
+	assert_int_equal(enter(&table, 0, 9, CLIENT_CONVERSED, 601.1), REFUSED);
+	assert_int_equal(enter(&table, 0, 4, CLIENT_ONCE, 601.2), NOBODY); // keeps its standing
+	assert_int_equal(enter(&table, 0, 9, CLIENT_ONCE, 601.3), 5);
+	assert_int_equal(enter(&table, 0, 10, CLIENT_CONVERSED, 601.3), 9);
+	assert_true(is_there(&table, 0, 4) && is_there(&table, 0, 7));
+	client_table_fini(&table);
+}
+
+// Who was refused, and is met again a second later, has the standing that it would have if it had
+// found a place. A flood makes that be forgotten.
+static void test_refused_is_remembered(void **)
+{
+	struct client_table table;
+
+	open_table(&table, 64, 64);
+	for (uint8_t i = 0; i < 64; i++)
+		assert_int_equal(enter(&table, 0, i, CLIENT_ONCE, 1), NOBODY);
+	assert_int_equal(enter(&table, 0, 100, CLIENT_ONCE, 2), REFUSED);
+	assert_int_equal(enter(&table, 0, 101, CLIENT_ONCE, 2.5), REFUSED);
+	assert_int_equal(enter(&table, 0, 100, CLIENT_ONCE, 2.999), REFUSED);
+	assert_int_equal(enter(&table, 0, 100, CLIENT_ONCE, 3), 0);
+	struct identity id = mac_of(0, 100);
+	assert_int_equal(client_find(&table, &id)->standing, CLIENT_AGAIN);
+	for (uint32_t i = 0; i < 20000; i++) {
+		uint8_t mac[] = {0, 0x1b, 0x22, 0, (uint8_t)(i >> 8), (uint8_t)i};
+		id = identity_of_mac(0, mac);
+		assert_int_equal(enter_id(&table, &id, CLIENT_ONCE, 3 + i * 1e-4), REFUSED);
+	}
+	assert_int_equal(enter(&table, 0, 101, CLIENT_ONCE, 5.1), REFUSED);
 	client_table_fini(&table);
 }
 
@@ -87,9 +166,9 @@ static void test_serials_and_hash(void **)
 	struct client_table table;
 	uint64_t serial = 0;
 
-	assert_int_equal(client_table_init(&table, 64, 64, hash_key_new(1, 1)), 0);
+	open_table(&table, 64, 64);
 	for (unsigned i = 0; i < 1000; i++) {
-		enter(&table, 0, (uint8_t)i, i + 1);
+		enter(&table, 0, (uint8_t)i, CLIENT_ONCE, i + 1);
 		struct identity id = mac_of(0, (uint8_t)i);
 		struct client *client = client_find(&table, &id);
 		assert_non_null(client);
@@ -209,6 +288,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_unseen_longest_goes),
 		cmocka_unit_test(test_random_macs_have_a_quota),
+		cmocka_unit_test(test_standing),
+		cmocka_unit_test(test_refused_is_remembered),
 		cmocka_unit_test(test_serials_and_hash),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_addresses),

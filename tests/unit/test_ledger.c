@@ -529,6 +529,16 @@ static void fact_of(struct house *h, double when, enum client_fact kind, int i)
 		kind == FACT_ARP ? NULL : "tv");
 }
 
+// Told of at `when` + 60.
+static void flow_from(struct house *h, double when, int i)
+{
+	char mac[32], ip[32];
+
+	snprintf(mac, sizeof(mac), "00:1b:21:00:01:%02x", i);
+	snprintf(ip, sizeof(ip), "10.0.1.%d", i + 1);
+	house_flow(h, S(when), S(when), mac, ip, 5000, R, WEB, 443);
+}
+
 static void test_eviction_writes_the_row(void **)
 {
 	struct house h;
@@ -540,17 +550,16 @@ static void test_eviction_writes_the_row(void **)
 	house_turn(&h, S(17));
 	assert_int_equal(h.record.client_count, 64);
 	for (int i = 0; i < 6; i++)
-		fact_of(&h, 18, FACT_DHCP_NAME, i); // another row is due within the minute
+		fact_of(&h, 66, FACT_DHCP_NAME, i); // another row is due within the minute
 	for (int i = 6; i < 64; i++)
-		fact_of(&h, 19, FACT_ARP, i);
+		flow_from(&h, 7, i);
 	for (int i = 64; i < 71; i++)
-		fact_of(&h, 28.5, FACT_ARP, i);
-	house_turn(&h, S(28.6));
-	assert_int_equal(h.record.client_count, 64 + 6); // the six oldest
+		flow_from(&h, 7.5, i);
+	house_turn(&h, S(67.6));
+	assert_int_equal(h.record.client_count, 64 + 6); // those who have not conversed
 	assert_int_equal(h.record.clients[64].name_count, 1);
 	assert_int_equal(h.counters.value[COUNTER_clients_evicted], 6);
-	assert_int_equal(
-		h.counters.value[COUNTER_clients_refused], 1); // the rest were seen just now
+	assert_int_equal(h.counters.value[COUNTER_clients_refused], 1); // the rest have, and lately
 	struct ledger_stats stats;
 	ledger_stats(h.ledger, &stats);
 	assert_int_equal(stats.clients_now, 64);
@@ -603,6 +612,54 @@ static void test_flood_of_macs(void **)
 	assert_int_equal(own, 2 * 64);
 	assert_int_equal(other, 4000);
 	assert_int_equal(total, own + other);
+	house_close(&h);
+}
+
+// A flood of MACs for twelve minutes, each met once. Who was there before, and is heard of only
+// when a segment of its long flow is over, keeps its place; who comes in the flood finds one,
+// whether it converses or just speaks again; and all their usage is booked to them.
+static void test_flood_of_macs_for_minutes(void **)
+{
+	struct house h;
+	house_init(&h);
+	h.settings.clients_max = 64;
+	h.settings.usage_max = 1024;
+	house_open(&h, 1);
+	char mac[32], ip[32];
+	for (int second = 0; second < 720; second++) {
+		for (int i = 0; second % 300 == 0 && i < 10; i++)
+			flow_from(&h, second, i);
+		if (second == 400)
+			flow_from(&h, second, 10);
+		for (int i = 0; i < 80; i++) {
+			snprintf(mac, sizeof(mac), "00:1b:22:%02x:%02x:%02x", second >> 8,
+				second & 255, i);
+			snprintf(ip, sizeof(ip), "10.2.%d.%d", second & 255, i + 1);
+			struct segment_event *s = house_flow(&h, S(second + i * 0.01),
+				S(second + i * 0.01), mac, ip, 5000, R, WEB, 443);
+			s->packets[0] = 1;
+		}
+		// One that only ever sends a single packet: five, of which the first is in vain.
+		if (second % 3 == 0 && second >= 420 && second < 435) {
+			struct segment_event *s =
+				house_flow(&h, S(second + 0.999), S(second + 0.999),
+					"00:1b:21:00:01:0b", "10.0.1.12", 5000, R, WEB, 443);
+			s->packets[0] = 1;
+		}
+		house_turn(&h, S(second + 61));
+	}
+	house_finish(&h);
+	assert_true(h.counters.value[COUNTER_clients_refused] > 50000);
+	for (int i = 0; i < 12; i++) {
+		snprintf(mac, sizeof(mac), "00:1b:21:00:01:%02x", i);
+		assert_non_null(house_client(&h, 0, mac));
+		uint32_t flows = 0;
+		for (uint32_t u = 0; u < h.record.usage_count; u++)
+			if (h.record.usages[u].has_key &&
+				house_key_is_mac(h.record.usages[u].key, 0, mac))
+				flows += h.record.usages[u].row.flows;
+		assert_int_equal(flows, i < 10 ? 3 : i == 10 ? 1 : 4);
+	}
 	house_close(&h);
 }
 
@@ -828,6 +885,7 @@ int main(void)
 		cmocka_unit_test(test_moves_into_excluded_subnet),
 		cmocka_unit_test(test_eviction_writes_the_row),
 		cmocka_unit_test(test_flood_of_macs),
+		cmocka_unit_test(test_flood_of_macs_for_minutes),
 		cmocka_unit_test(test_flood_of_addresses),
 		cmocka_unit_test(test_scan_makes_no_clients),
 		cmocka_unit_test(test_windows),

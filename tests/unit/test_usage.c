@@ -40,7 +40,7 @@ static struct usage_delta delta_of(double start_s, double end_s, uint16_t applic
 		.flows_failed = 1};
 }
 
-static struct client_table no_clients = {.lists = {{POOL_NONE, POOL_NONE, 0}}};
+static struct client_table no_clients;
 
 static void test_active_seconds(void **)
 {
@@ -143,8 +143,10 @@ static void test_rows_by_client_and_application(void **)
 static void test_full_folds_into_other(void **)
 {
 	struct usage usage;
-	struct client clients[4] = {{.serial = 1}, {.serial = 2}, {.serial = 3}, {.serial = 4}};
+	struct client clients[4];
 
+	for (unsigned i = 0; i < 4; i++)
+		clients[i] = (struct client){.serial = i + 1, .standing = CLIENT_AGAIN};
 	open_usage(&usage, 4, 300, true);
 	for (unsigned i = 0; i < 40; i++) {
 		struct usage_delta delta = delta_of(1, 2, (uint16_t)(i / 4));
@@ -164,13 +166,34 @@ static void test_full_folds_into_other(void **)
 	usage_fini(&usage);
 }
 
+// Who was met once leaves half of the rows to the others.
+static void test_half_for_who_was_met_once(void **)
+{
+	struct usage usage;
+	struct client once = {.serial = 1, .standing = CLIENT_ONCE},
+		      again = {.serial = 2, .standing = CLIENT_AGAIN};
+
+	open_usage(&usage, 256, 300, true);
+	for (unsigned i = 0; i < 200; i++) {
+		struct usage_delta delta = delta_of(1, 2, (uint16_t)i);
+		usage_book(&usage, &once, &delta);
+	}
+	assert_int_equal(counters.value[COUNTER_usage_folded], 200 - 128);
+	for (unsigned i = 0; i < 200; i++) {
+		struct usage_delta delta = delta_of(1, 2, (uint16_t)i);
+		usage_book(&usage, &again, &delta);
+	}
+	assert_int_equal(counters.value[COUNTER_usage_folded], 400 - 256);
+	usage_fini(&usage);
+}
+
 // Clients are members of a window's total once, in each window, and anew in one that comes late.
 static void test_members(void **)
 {
 	struct usage usage;
 	struct client_table table;
 
-	assert_int_equal(client_table_init(&table, 64, 64, hash_key_new(1, 1)), 0);
+	assert_int_equal(client_table_init(&table, 64, 64, 0, hash_key_new(1, 1)), 0);
 	open_usage(&usage, 16, 300, true);
 	struct client *ends[2];
 	for (uint8_t i = 0; i < 2; i++) {
@@ -232,6 +255,7 @@ int main(void)
 		cmocka_unit_test(test_due),
 		cmocka_unit_test(test_rows_by_client_and_application),
 		cmocka_unit_test(test_full_folds_into_other),
+		cmocka_unit_test(test_half_for_who_was_met_once),
 		cmocka_unit_test(test_members),
 		cmocka_unit_test(test_by_category),
 	};

@@ -58,7 +58,7 @@ enum drop_reason {
 	X(names_malformed) /* DNS, DHCP, TLS or HTTP heads that broke off or lied */ \
 	X(clients_created) \
 	X(clients_evicted) \
-	X(clients_refused) /* times a client found no room: all there are were seen just now */ \
+	X(clients_refused) /* times a client found no room among those there are */ \
 	X(bindings_refused) \
 	X(answers_evicted) /* before they were old: the table was full */ \
 	X(clients_random) \

@@ -63,6 +63,16 @@ enum {
 
 #define CLIENT_NEVER UINT64_MAX
 
+// What speaks for a client's being there, least first. An address that was made up is met once; who
+// is answered, and sends again, is somebody.
+enum client_standing {
+	CLIENT_UNSEEN, // never sent anything: others sent to it
+	CLIENT_ONCE,
+	CLIENT_AGAIN, // a second later, or more
+	CLIENT_CONVERSED,
+	CLIENT_STANDINGS
+};
+
 // What a look-up and the site's total touch stands in the first line, what a flow of a known client
 // touches in the second.
 struct client {
@@ -73,7 +83,7 @@ struct client {
 	// In which windows it counts as a member: bit i, the window i before `newest` (usage.c).
 	uint64_t member_newest;
 	uint32_t member_total, member_other;
-	uint32_t newer, older; // by when it was last seen
+	uint32_t newer, older; // of its standing, by when it was last seen
 
 	uint64_t touched_ns; // when it was last moved there; CLIENT_NEVER: not yet
 	uint64_t first_seen_ns, last_seen_ns;
@@ -90,6 +100,7 @@ struct client {
 	uint8_t address_count, name_count;
 	uint16_t asked; // bit i: addresses[i] has asked for names
 	uint16_t dhcp_options_len, dhcp_vendor_class_len;
+	uint8_t standing; // enum client_standing
 
 	// A MAC that carries many addresses is a router: new flows behind it go by their address.
 	uint64_t router_since_ns; // CLIENT_NEVER: no router

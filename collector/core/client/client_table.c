@@ -9,15 +9,24 @@
 
 #define ROUTER_SPAN_NS (600 * NS_PER_S)
 
-int client_table_init(
-	struct client_table *table, uint32_t max, uint32_t random_max, struct hash_key key)
+static size_t refused_bytes(const struct client_table *table)
+{
+	return ((size_t)table->bucket_mask + 1) * CLIENT_REFUSED_PER_BUCKET *
+		sizeof(struct client_refused);
+}
+
+int client_table_init(struct client_table *table, uint32_t max, uint32_t random_max,
+	uint64_t kept_ns, struct hash_key key)
 {
 	uint32_t buckets = 1;
 
 	memset(table, 0, sizeof(*table));
-	for (unsigned i = 0; i < 2; i++)
-		table->lists[i].newest = table->lists[i].oldest = POOL_NONE;
+	for (unsigned i = 0; i < CLIENT_STANDINGS; i++)
+		for (unsigned random = 0; random < 2; random++)
+			table->lists[i][random] =
+				(struct client_list){.newest = POOL_NONE, .oldest = POOL_NONE};
 	table->random_max = MIN(random_max, max);
+	table->kept_ns = MAX(kept_ns, CLIENT_KEPT_NS);
 	table->key = key;
 	// Few that look for somebody who is not there shall find anybody in the bucket: they lie
 	// far.
@@ -29,7 +38,8 @@ int client_table_init(
 		return err;
 	table->buckets = memory_reserve(buckets * sizeof(uint32_t));
 	table->details = memory_reserve(max * sizeof(struct client_detail));
-	if (table->buckets == NULL || table->details == NULL)
+	table->refused = memory_reserve(refused_bytes(table));
+	if (table->buckets == NULL || table->details == NULL || table->refused == NULL)
 		return -ENOMEM;
 	memset(table->buckets, 0xff, buckets * sizeof(uint32_t));
 	return pool_init(&table->words, max, sizeof(struct client_words));
@@ -41,17 +51,20 @@ void client_table_fini(struct client_table *table)
 		memory_release(table->details, table->pool.max * sizeof(struct client_detail));
 	if (table->buckets != NULL)
 		memory_release(table->buckets, ((size_t)table->bucket_mask + 1) * sizeof(uint32_t));
+	if (table->refused != NULL)
+		memory_release(table->refused, refused_bytes(table));
 	pool_fini(&table->pool);
 	pool_fini(&table->words);
 	table->details = NULL;
 	table->buckets = NULL;
+	table->refused = NULL;
 }
 
 size_t client_table_bytes(const struct client_table *table)
 {
 	return pool_bytes(&table->pool) + pool_bytes(&table->words) +
 		table->pool.max * sizeof(struct client_detail) +
-		((size_t)table->bucket_mask + 1) * sizeof(uint32_t);
+		((size_t)table->bucket_mask + 1) * sizeof(uint32_t) + refused_bytes(table);
 }
 
 void client_table_prefault(struct client_table *table)
@@ -64,14 +77,14 @@ static bool is_random(const struct identity *id)
 	return id->kind == IDENTITY_MAC && (id->value[0] & 0x02) != 0;
 }
 
-static struct client *at(struct client_table *table, uint32_t idx)
+static struct client *at(const struct client_table *table, uint32_t idx)
 {
 	return pool_at(&table->pool, idx);
 }
 
 static struct client_list *list_of(struct client_table *table, const struct client *client)
 {
-	return &table->lists[client->random];
+	return &table->lists[client->standing][client->random];
 }
 
 static void list_remove(struct client_table *table, struct client *client)
@@ -86,7 +99,6 @@ static void list_remove(struct client_table *table, struct client *client)
 		at(table, client->older)->newer = client->newer;
 	else
 		list->oldest = client->newer;
-	list->count--;
 }
 
 static void list_add_newest(struct client_table *table, struct client *client)
@@ -101,38 +113,62 @@ static void list_add_newest(struct client_table *table, struct client *client)
 	else
 		list->oldest = idx;
 	list->newest = idx;
-	list->count++;
 }
 
-static void list_add_oldest(struct client_table *table, struct client *client)
+// Who was seen last longest ago of those of this standing, or NULL.
+static struct client *oldest_of(
+	const struct client_table *table, enum client_standing standing, bool random_only)
 {
-	struct client_list *list = list_of(table, client);
-	uint32_t idx = pool_index(&table->pool, client);
+	uint32_t other = table->lists[standing][0].oldest,
+		 random = table->lists[standing][1].oldest;
 
-	client->older = POOL_NONE;
-	client->newer = list->oldest;
-	if (list->oldest != POOL_NONE)
-		at(table, list->oldest)->older = idx;
-	else
-		list->newest = idx;
-	list->oldest = idx;
-	list->count++;
+	if (random == POOL_NONE)
+		return random_only || other == POOL_NONE ? NULL : at(table, other);
+	if (random_only || other == POOL_NONE)
+		return at(table, random);
+	struct client *a = at(table, other), *b = at(table, random);
+	return a->touched_ns <= b->touched_ns ? a : b;
 }
 
-struct client *client_table_victim(struct client_table *table, const struct identity *id)
+bool client_table_has_place(const struct client_table *table, const struct identity *id,
+	enum client_standing standing, uint64_t now_ns, struct client **ret_victim)
 {
-	const struct client_list *others = &table->lists[0], *random = &table->lists[1];
+	bool random_only = is_random(id) && table->random_count >= table->random_max;
 
-	if (is_random(id) && random->count >= table->random_max)
-		return at(table, random->oldest);
-	if (table->pool.used < table->pool.max)
-		return NULL;
-	if (random->count == 0)
-		return at(table, others->oldest);
-	if (others->count == 0)
-		return at(table, random->oldest);
-	struct client *a = at(table, others->oldest), *b = at(table, random->oldest);
-	return a->last_seen_ns < b->last_seen_ns ? a : b;
+	*ret_victim = NULL;
+	if (!random_only && table->pool.used < table->pool.max)
+		return true;
+	for (enum client_standing s = CLIENT_UNSEEN; s < CLIENT_STANDINGS; s++) {
+		struct client *oldest = oldest_of(table, s, random_only);
+		uint64_t kept_ns = s == CLIENT_ONCE ? CLIENT_KEPT_NS : table->kept_ns;
+		if (oldest == NULL ||
+			(s != CLIENT_UNSEEN && s >= standing &&
+				now_ns < oldest->touched_ns + kept_ns))
+			continue;
+		*ret_victim = oldest;
+		return true;
+	}
+	return false;
+}
+
+bool client_table_refuse(
+	struct client_table *table, const struct identity *id, uint32_t bucket, uint64_t now_ns)
+{
+	struct client_refused *of = &table->refused[(size_t)bucket * CLIENT_REFUSED_PER_BUCKET];
+	uint32_t now_ms = (uint32_t)(now_ns / NS_PER_MS);
+	uint64_t words[3];
+
+	// Multiply-shift, as in usage.c. To be taken for another gains a forger one place.
+	memcpy(words, id, sizeof(words));
+	uint64_t mixed = (words[0] ^ words[2] << 32) * (table->key.k0 | 1) +
+		(words[1] ^ words[2]) * (table->key.k1 | 1);
+	uint32_t tag = (uint32_t)(mixed >> 32) | 1;
+	for (unsigned i = 0; i < CLIENT_REFUSED_PER_BUCKET; i++)
+		if (of[i].tag == tag)
+			return now_ms - of[i].when_ms >= CLIENT_TOUCH_NS / NS_PER_MS;
+	memmove(&of[1], &of[0], (CLIENT_REFUSED_PER_BUCKET - 1) * sizeof(*of));
+	of[0] = (struct client_refused){.tag = tag, .when_ms = now_ms};
+	return false;
 }
 
 void client_table_remove(struct client_table *table, struct client *client)
@@ -144,6 +180,7 @@ void client_table_remove(struct client_table *table, struct client *client)
 		link = &at(table, *link)->next;
 	*link = client->next;
 	list_remove(table, client);
+	table->random_count -= client->random;
 	if (client->words != POOL_NONE)
 		pool_give(&table->words, client->words);
 	client->id.kind = IDENTITY_NONE; // whoever remembers the place sees that it is gone
@@ -176,16 +213,25 @@ struct client *client_table_add(
 		.router_since_ns = CLIENT_NEVER,
 		.vendor = id->kind == IDENTITY_MAC ? vendor_of(id->value) : NULL};
 	table->buckets[bucket] = idx;
-	list_add_oldest(table, client);
+	list_add_newest(table, client);
+	table->random_count += client->random;
 	return client;
 }
 
-void client_table_touch(struct client_table *table, struct client *client, uint64_t now_ns)
+void client_table_touch(struct client_table *table, struct client *client,
+	enum client_standing standing, uint64_t now_ns)
 {
-	if (client->touched_ns != CLIENT_NEVER && now_ns < client->touched_ns + CLIENT_TOUCH_NS)
+	bool later = client->touched_ns != CLIENT_NEVER &&
+		now_ns >= client->touched_ns + CLIENT_TOUCH_NS;
+
+	if (likely(!later && standing <= client->standing))
 		return;
-	client->touched_ns = now_ns;
+	if (later && standing < CLIENT_AGAIN)
+		standing = CLIENT_AGAIN;
 	list_remove(table, client);
+	if (standing > client->standing)
+		client->standing = (uint8_t)standing;
+	client->touched_ns = now_ns;
 	list_add_newest(table, client);
 }
 

@@ -1,5 +1,13 @@
-// The table of clients. Fixed memory, keyed hash; when full, the client unseen longest goes, and
-// random MACs, which a stranger can make up by the thousand, have a quota of their own.
+// The table of clients. Fixed memory, keyed hash; when full, of those of the least standing the one
+// unseen longest goes, and random MACs, which a stranger can make up by the thousand, have a quota
+// of their own.
+//
+// A flood of forged addresses must neither drive out who is there nor keep out who comes. So a
+// newcomer takes the place of anybody of a lesser standing than its own, but of its own or a better
+// one only of who was not seen for some time. Who finds no place is remembered by a few octets, and
+// has a better standing when it is met again (the ghost queue of 2Q: Johnson and Shasha, "2Q: A Low
+// Overhead High Performance Buffer Management Replacement Algorithm", VLDB 1994, and of S3-FIFO:
+// Yang et al., "FIFO Queues are All You Need for Cache Eviction", SOSP 2023).
 //
 // Ledger's thread only.
 #pragma once
@@ -11,23 +19,36 @@
 
 struct client_list {
 	uint32_t newest, oldest;
-	uint32_t count;
 };
+
+// Who was refused, and when: of each bucket the last few.
+struct client_refused {
+	uint32_t tag; // of its identity; 0: nobody
+	uint32_t when_ms; // wraps
+};
+enum { CLIENT_REFUSED_PER_BUCKET = 4 };
 
 struct client_table {
 	struct pool pool; // of struct client
 	struct client_detail *details; // by the client's index
 	struct pool words; // of struct client_words
 	uint32_t *buckets;
+	struct client_refused *refused; // CLIENT_REFUSED_PER_BUCKET for each bucket, newest first
 	uint32_t bucket_mask;
-	uint32_t random_max;
-	struct client_list lists[2]; // others, random MACs; by when they were last seen
+	uint32_t random_max, random_count;
+	uint64_t kept_ns; // of who was seen again
+	struct client_list lists[CLIENT_STANDINGS][2]; // others, random MACs; by last sight
 	uint64_t serials;
 	struct hash_key key;
 };
 
-int client_table_init(
-	struct client_table *table, uint32_t max, uint32_t random_max, struct hash_key key);
+// Who was seen once keeps its place so long against another who was: by then it has had its first
+// row.
+#define CLIENT_KEPT_NS (10 * NS_PER_S)
+
+// `kept_ns`: who was seen again keeps its place so long against anybody of no better standing.
+int client_table_init(struct client_table *table, uint32_t max, uint32_t random_max,
+	uint64_t kept_ns, struct hash_key key);
 void client_table_fini(struct client_table *table); // accepts a zeroed one
 size_t client_table_bytes(const struct client_table *table);
 void client_table_prefault(struct client_table *table);
@@ -59,20 +80,29 @@ static inline struct client *client_find(
 	return client_find_in(table, client_bucket(table, id), id);
 }
 
-// Who has to go before somebody of this identity can come, or NULL. The caller says what is still
-// to be said of it, and removes it.
-struct client *client_table_victim(struct client_table *table, const struct identity *id);
+// Whether somebody of this identity and standing (CLIENT_STANDINGS: in any case) finds a place. Who
+// has to go first, or NULL, in *ret_victim: the caller says what is still to be said of it, and
+// removes it.
+bool client_table_has_place(const struct client_table *table, const struct identity *id,
+	enum client_standing standing, uint64_t now_ns, struct client **ret_victim);
 void client_table_remove(struct client_table *table, struct client *client);
 
-// A new client in its bucket, not yet seen: the first to go when room is needed. Its client_key is
-// the caller's to fill in. Only when there is no victim to remove.
+// Remembers one that found no place. Returns whether it is one still remembered from a second ago
+// or more.
+bool client_table_refuse(
+	struct client_table *table, const struct identity *id, uint32_t bucket, uint64_t now_ns);
+
+// A new client in its bucket, not yet seen. Its client_key is the caller's to fill in. Only when
+// there is no victim to remove.
 struct client *client_table_add(
 	struct client_table *table, const struct identity *id, uint32_t bucket);
 
-// It was seen: the last to go from now on. Kept no finer than CLIENT_TOUCH_NS, since to move a
-// client touches its neighbours.
+// It was seen, which gives it this standing at least: of all of its standing the last to go from
+// now on. Kept no finer than CLIENT_TOUCH_NS, since to move a client touches its neighbours; who is
+// seen later than that after it was first has been seen again.
 #define CLIENT_TOUCH_NS NS_PER_S
-void client_table_touch(struct client_table *table, struct client *client, uint64_t now_ns);
+void client_table_touch(struct client_table *table, struct client *client,
+	enum client_standing standing, uint64_t now_ns);
 
 static inline struct client_detail *client_detail(
 	const struct client_table *table, const struct client *client)

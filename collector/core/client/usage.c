@@ -128,10 +128,17 @@ static uint16_t entry_what(const struct usage *usage, const struct usage_entry *
 	return usage->by_client ? entry->application : entry->category;
 }
 
-// The entry of a client (0: of all) and `what`, made when it is not there; NULL when there is no
-// room.
+// How many rows a window may have for a client to get another: who was met once, as forged
+// addresses are, leaves half of them to the others.
+static uint32_t rows_for(const struct usage *usage, const struct client *client)
+{
+	return client->standing <= CLIENT_ONCE ? usage->rows_max / 2 : usage->rows_max;
+}
+
+// The entry of a client (0: of all) and `what`, made when it is not there; NULL when there are
+// `rows_max` in the window.
 static struct usage_entry *get_entry(struct usage *usage, struct usage_window *window,
-	uint64_t client, const struct usage_delta *delta, bool *ret_new)
+	uint64_t client, const struct usage_delta *delta, uint32_t rows_max, bool *ret_new)
 {
 	uint32_t w = (uint32_t)(window - usage->windows);
 	uint16_t what = usage->by_client ? delta->application : delta->category;
@@ -147,7 +154,7 @@ static struct usage_entry *get_entry(struct usage *usage, struct usage_window *w
 	}
 	// Totals and "other" always find room.
 	uint32_t room = usage->entries.max - usage->entries.used;
-	if (window->count >= usage->rows_max || room <= 2 * USAGE_WINDOWS_MAX)
+	if (window->count >= rows_max || room <= 2 * USAGE_WINDOWS_MAX)
 		return NULL;
 	struct usage_entry *entry = new_entry(usage);
 	uint32_t idx = pool_index(&usage->entries, entry);
@@ -264,7 +271,8 @@ void usage_book(struct usage *usage, struct client *client, const struct usage_d
 	if (window == NULL)
 		return;
 	if (client != NULL)
-		entry = get_entry(usage, window, client->serial, delta, &is_new);
+		entry = get_entry(
+			usage, window, client->serial, delta, rows_for(usage, client), &is_new);
 	if (entry == NULL) {
 		struct client *const clients[2] = {client, NULL};
 		book_other(usage, window, clients, delta);
@@ -287,7 +295,7 @@ void usage_book_category(
 
 	if (window == NULL)
 		return;
-	struct usage_entry *category = get_entry(usage, window, 0, delta, &is_new);
+	struct usage_entry *category = get_entry(usage, window, 0, delta, usage->rows_max, &is_new);
 	if (category == NULL) {
 		book_other(usage, window, clients, delta);
 		return;
@@ -298,7 +306,8 @@ void usage_book_category(
 			continue;
 		// Without room for the fact it is not counted: too few members withhold a row, too
 		// many would not.
-		get_entry(usage, window, clients[i]->serial, delta, &is_new);
+		get_entry(usage, window, clients[i]->serial, delta, rows_for(usage, clients[i]),
+			&is_new);
 		if (is_new)
 			category->numbers.members++;
 	}

@@ -110,29 +110,39 @@ struct client *ledger_client(struct ledger *ledger, const struct identity *id)
 
 	if (client != NULL)
 		return client;
-	return make(ledger, id, bucket, client_table_victim(&ledger->clients, id));
+	struct client *victim;
+	client_table_has_place(&ledger->clients, id, CLIENT_STANDINGS, ledger->now_ns, &victim);
+	return make(ledger, id, bucket, victim);
 }
 
-struct client *ledger_client_admit(
-	struct ledger *ledger, const struct identity *id, uint32_t bucket)
+struct client *ledger_client_admit(struct ledger *ledger, const struct identity *id,
+	uint32_t bucket, enum client_standing standing)
 {
-	struct client *client = client_find_in(&ledger->clients, bucket, id);
+	struct client_table *clients = &ledger->clients;
+	struct client *client = client_find_in(clients, bucket, id), *victim;
 
 	if (client != NULL)
 		return client;
-	struct client *victim = client_table_victim(&ledger->clients, id);
-	if (victim != NULL && victim->touched_ns != CLIENT_NEVER &&
-		ledger->now_ns < victim->touched_ns + KEPT_NS) {
+	bool has_place = client_table_has_place(clients, id, standing, ledger->now_ns, &victim);
+	if (!has_place && standing == CLIENT_ONCE &&
+		client_table_refuse(clients, id, bucket, ledger->now_ns)) {
+		standing = CLIENT_AGAIN;
+		has_place = client_table_has_place(clients, id, standing, ledger->now_ns, &victim);
+	}
+	if (!has_place) {
 		counter_add(ledger->config.counters, COUNTER_clients_refused, 1);
 		return NULL;
 	}
-	return make(ledger, id, bucket, victim);
+	client = make(ledger, id, bucket, victim);
+	if (standing != CLIENT_UNSEEN)
+		client_table_touch(clients, client, standing, ledger->now_ns);
+	return client;
 }
 
 void ledger_client_seen(
 	struct ledger *ledger, struct client *client, uint64_t from_ns, uint64_t to_ns)
 {
-	client_table_touch(&ledger->clients, client, ledger->now_ns);
+	client_table_touch(&ledger->clients, client, CLIENT_ONCE, ledger->now_ns);
 	client->last_seen_ns = MAX(client->last_seen_ns, to_ns);
 	if (unlikely(!client->seen)) {
 		client->seen = true;

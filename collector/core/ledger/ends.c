@@ -93,7 +93,8 @@ static void identify(struct ledger *ledger, const struct segment_event *s, struc
 			return;
 		// What is known of a router must not be forgotten while it is at work.
 		if (end->client != NULL)
-			client_table_touch(&ledger->clients, end->client, ledger->now_ns);
+			client_table_touch(
+				&ledger->clients, end->client, CLIENT_CONVERSED, ledger->now_ns);
 	}
 	end->id = end->address;
 	bound_mac(ledger, end->binding, s->flow_start_ns, &end->id);
@@ -132,7 +133,7 @@ struct binding *ledger_binding(struct ledger *ledger, const struct identity *add
 		return binding;
 	}
 	if (!ledger->excludes &&
-		!bindings_have_room(&ledger->bindings, now_ns - MIN(now_ns, KEPT_NS))) {
+		!bindings_have_room(&ledger->bindings, now_ns - MIN(now_ns, ADDRESS_KEPT_NS))) {
 		counter_add(ledger->config.counters, COUNTER_bindings_refused, 1);
 		return NULL;
 	}
@@ -158,7 +159,7 @@ void ledger_hide_mac(struct ledger *ledger, uint16_t vlan, const uint8_t mac[6],
 		return;
 	struct client *client = ledger_client(ledger, &id);
 	ledger_client_hide(ledger, client);
-	client_table_touch(&ledger->clients, client, ledger->now_ns);
+	client_table_touch(&ledger->clients, client, CLIENT_CONVERSED, ledger->now_ns);
 }
 
 static void learn_excluded(struct ledger *ledger, const struct segment_event *s, struct end *end)
@@ -210,29 +211,43 @@ static void learn_traffic(struct ledger *ledger, const struct segment_event *s, 
 		ledger_client_address(ledger, client, binding);
 }
 
-// Makes the clients that are not there yet. Who sent comes first: whoever did not is the first to
-// go when room is needed, and must not go for the other end of its own flow.
-static void make_clients(struct ledger *ledger, struct end ends[2])
+// What the segment says for end `e`. A forged address can be answered, but does not go on then.
+static enum client_standing standing_of(
+	const struct segment_event *s, const struct end ends[2], unsigned e)
 {
-	unsigned first = ends[0].sent ? 0 : 1;
+	if (!ends[e].sent)
+		return CLIENT_UNSEEN;
+	if (s->packets[e] < 2)
+		return CLIENT_ONCE;
+	if (ends[!e].sent)
+		return CLIENT_CONVERSED;
+	return s->end_ns - s->start_ns >= CLIENT_TOUCH_NS ? CLIENT_AGAIN : CLIENT_ONCE;
+}
+
+// Makes the clients that are not there yet. Who has the better standing comes first, or might have
+// to go for the other end of its own flow.
+static void make_clients(struct ledger *ledger, const struct segment_event *s, struct end ends[2])
+{
+	const enum client_standing standing[2] = {standing_of(s, ends, 0), standing_of(s, ends, 1)};
+	unsigned first = standing[1] > standing[0];
 
 	for (unsigned i = 0; i < 2; i++) {
-		struct end *end = &ends[first ^ i], *other = &ends[first ^ i ^ 1];
+		unsigned e = first ^ i;
+		struct end *end = &ends[e], *other = &ends[!e];
 		if (!end->local || !end->host)
 			continue;
 		if (end->client != NULL) {
 			if (end->sent)
-				client_table_touch(&ledger->clients, end->client, ledger->now_ns);
+				client_table_touch(
+					&ledger->clients, end->client, standing[e], ledger->now_ns);
 			continue;
 		}
-		end->client = ledger_client_admit(ledger, &end->id, end->id_bucket);
+		end->client = ledger_client_admit(ledger, &end->id, end->id_bucket, standing[e]);
 		if (end->client == NULL) {
 			end->refused = true;
 			ledger_client_key(ledger, &end->id, end->refused_key);
 			continue;
 		}
-		if (end->sent)
-			client_table_touch(&ledger->clients, end->client, ledger->now_ns);
 		if (other->client != NULL && !identity_equal(&other->client->id, &other->id))
 			other->client =
 				client_find_in(&ledger->clients, other->id_bucket, &other->id);
@@ -268,7 +283,7 @@ void ledger_judge_ends(struct ledger *ledger, struct prepared *prepared)
 		}
 		return;
 	}
-	make_clients(ledger, ends);
+	make_clients(ledger, s, ends);
 	for (unsigned e = 0; e < 2; e++)
 		if (ends[e].client != NULL && ends[e].sent && s->packets[e] > 0)
 			learn_traffic(ledger, s, &ends[e]);

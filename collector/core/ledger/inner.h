@@ -23,10 +23,9 @@ enum {
 
 #define GATHER_NS NS_PER_S // by the clock of the events
 
-// Nobody who was seen within such a time goes for a newcomer: in a flood of forged addresses the
-// clients that are there stay, with all that is known of them, and it is the flood that finds no
-// room. Whoever came has had its first row by then.
-#define KEPT_NS (10 * NS_PER_S)
+// No address that was used within such a time is forgotten for a new one: in a flood of forged
+// addresses it is the flood that finds no room.
+#define ADDRESS_KEPT_NS (10 * NS_PER_S)
 
 struct ledger {
 	struct ledger_config config; // borrowed things
@@ -121,11 +120,11 @@ static inline bool mac_is_station(const uint8_t mac[6])
 // anybody excluded there always is: who held an address must be known.
 struct binding *ledger_binding(struct ledger *ledger, const struct identity *address);
 
-// clients.c: the life of a client. Found or made, whoever has to go for it; or NULL rather than
-// that somebody goes who was seen just now (counted).
+// clients.c: the life of a client. Found or made, whoever has to go for it; or of this standing, or
+// NULL when there is no place for such a one (counted).
 struct client *ledger_client(struct ledger *ledger, const struct identity *id);
-struct client *ledger_client_admit(
-	struct ledger *ledger, const struct identity *id, uint32_t bucket);
+struct client *ledger_client_admit(struct ledger *ledger, const struct identity *id,
+	uint32_t bucket, enum client_standing standing);
 void ledger_client_key(const struct ledger *ledger, const struct identity *id, uint8_t ret_key[16]);
 void ledger_client_seen(
 	struct ledger *ledger, struct client *client, uint64_t from_ns, uint64_t to_ns);

@@ -11,6 +11,9 @@ enum {
 	EVENTS_LEAST = 4096,
 	BINDINGS_PER_CLIENT = 4,
 	BASIC_WINDOW_S = 3600,
+	// Who was seen again keeps its place for so many segments of a flow, each reported when it
+	// is over: silent clients with a long flow are met as often.
+	SEGMENTS_KEPT = 2,
 };
 enum purpose { PURPOSE_CLIENTS = 0x6c656467, PURPOSE_BINDINGS, PURPOSE_ANSWERS, PURPOSE_USAGE };
 
@@ -103,7 +106,7 @@ static int make_tables(struct ledger *l)
 		MAX((uint32_t)settings->flows_max / FLOWS_PER_EVENT, (uint32_t)EVENTS_LEAST));
 	if (!err)
 		err = client_table_init(&l->clients, clients_max,
-			(uint32_t)settings->clients_random_max,
+			(uint32_t)settings->clients_random_max, SEGMENTS_KEPT * settings->active,
 			hash_key_new(seed, PURPOSE_CLIENTS));
 	if (!err)
 		err = bindings_init(&l->bindings, clients_max * BINDINGS_PER_CLIENT,

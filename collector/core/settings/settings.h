@@ -132,15 +132,15 @@ enum setting_log { SETTING_LOG_ERROR, SETTING_LOG_WARNING, SETTING_LOG_INFO };
 	X(findings_max, "dpi.findings", NUMBER, "131072", 1024, 4194304, \
 		"Chunks of 128 octets for names of live flows") \
 	X(clients_max, "clients.max", NUMBER, "16384", 64, 1048576, \
-		"Clients at one time; then the one unseen longest is evicted, or the new one " \
-		"refused " \
-		"where all were seen within 10 s") \
+		"Clients at one time; then those met only once give way first, and who finds no " \
+		"place is counted") \
 	X(clients_random_max, "clients.random_max", NUMBER, "8192", 16, 1048576, \
 		"Of these, with random MACs") \
 	X(answers_max, "clients.answers", NUMBER, "65536", 256, 4194304, \
 		"DNS answers kept to name flows") \
 	X(usage_max, "usage.max", NUMBER, "65536", 256, 4194304, \
-		"Usage rows of one window; the rest is booked as other") \
+		"Usage rows of one window, at most half for clients met only once; the rest is " \
+		"booked as other") \
 	X(usage_window, "usage.window", DURATION, "300s", 60000, 86400000, \
 		"One usage row covers so long") \
 	X(profile, "privacy.profile", CHOICE, "standard", 0, "basic|standard|full", \
