@@ -1,14 +1,18 @@
-// Two functions of libndpi 4.2 that it exports and calls through its table of symbols, so that ours
-// of the same name take their place in this program, as in ndpi_prints.c:
+// Functions of libndpi 4.2 that it exports and calls through its table of symbols, so that ours of
+// the same name take their place in this program, as in ndpi_prints.c:
 //
 // ac_automata_search(): each name of DNS, TLS and HTTP is walked through several automata, whose
 // nodes lie all over the memory: a fifth of a microsecond each, 6 % of what the shard did on B.
 // Names come again; what came of the last ones is kept.
 //
+// ndpi_check_dga_name(): whether a name looks made up by a machine, judged letter by letter, twice
+// for the question and the answer of DNS and once more for TLS. Kept likewise.
+//
 // ndpi_strnstr(): octet by octet. BitTorrent's dissector looks so for five words in every datagram.
 #include "classifiers/ndpi_names.h"
 
 #include <dlfcn.h>
+#include <ndpi/ndpi_api.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
@@ -37,16 +41,31 @@ _Thread_local struct ndpi_names *ndpi_names_now;
 search_function ac_automata_search;
 char *ndpi_strnstr(const char *s, const char *find, size_t len);
 
+// The library's own, looked up once; the same, whoever looks.
+static void *library_function(void *_Atomic *function, const char *name)
+{
+	void *found = *function;
+
+	if (found == NULL)
+		*function = found = dlsym(RTLD_NEXT, name);
+	return found;
+}
+
 static int search_library(void *automaton, struct text *text, struct found *ret)
 {
-	static search_function *_Atomic library; // the same, whoever finds it
-	search_function *search = library;
+	static void *_Atomic function;
 
-	if (search == NULL) {
-		search = (search_function *)dlsym(RTLD_NEXT, "ac_automata_search");
-		library = search;
-	}
-	return search(automaton, text, ret);
+	return ((search_function *)library_function(&function, "ac_automata_search"))(
+		automaton, text, ret);
+}
+
+static int dga_library(struct ndpi_detection_module_struct *module, struct ndpi_flow_struct *flow,
+	char *name, u_int8_t is_hostname)
+{
+	static void *_Atomic function;
+
+	return ((typeof(ndpi_check_dga_name) *)library_function(&function, "ndpi_check_dga_name"))(
+		module, flow, name, is_hostname);
 }
 
 static uint64_t mix(uint64_t hash, const char *at)
@@ -58,22 +77,52 @@ static uint64_t mix(uint64_t hash, const char *at)
 	return hash ^ hash >> 29;
 }
 
-static struct ndpi_name *slot_of(
-	struct ndpi_names *names, const void *automaton, const struct text *text)
+static uint64_t hash_of(const void *automaton, const char *text, size_t len)
 {
-	uint64_t hash = (uintptr_t)automaton ^ text->len;
+	uint64_t hash = (uintptr_t)automaton ^ len;
 	char brief[8] = {0};
 
-	if (text->len >= 8) {
-		for (unsigned at = 0; at + 8 < text->len; at += 8)
-			hash = mix(hash, text->at + at);
-		hash = mix(hash, text->at + text->len - 8);
-	} else {
-		for (unsigned i = 0; i < text->len; i++)
-			brief[i] = text->at[i];
-		hash = mix(hash, brief);
+	if (len >= 8) {
+		for (size_t at = 0; at + 8 < len; at += 8)
+			hash = mix(hash, text + at);
+		return mix(hash, text + len - 8);
 	}
-	return &names->slots[hash % NDPI_NAMES];
+	for (size_t i = 0; i < len; i++)
+		brief[i] = text[i];
+	return mix(hash, brief);
+}
+
+// Where it is kept what came of the name, or where it may be written, by name_keep(). `automaton`:
+// which of the questions about it.
+static struct ndpi_name *name_find(struct ndpi_names *names, const void *automaton,
+	const char *text, size_t len, bool *ret_known)
+{
+	uint64_t hash = hash_of(automaton, text, len);
+	unsigned set = (unsigned)(hash * NDPI_NAME_WAYS % NDPI_NAMES);
+	uint32_t tag = (uint32_t)(hash >> 32) | 1;
+	unsigned place = set;
+
+	for (; place < set + NDPI_NAME_WAYS && names->tags[place] != 0; place++) {
+		struct ndpi_name *name = &names->slots[place];
+		if (names->tags[place] == tag && name->automaton == automaton && name->len == len &&
+			memcmp(name->text, text, len) == 0) {
+			*ret_known = true;
+			return name;
+		}
+	}
+	if (place == set + NDPI_NAME_WAYS)
+		place = set + names->turn++ % NDPI_NAME_WAYS;
+	*ret_known = false;
+	names->tags[place] = tag;
+	return &names->slots[place];
+}
+
+static void name_keep(
+	struct ndpi_name *name, const void *automaton, const char *text, size_t len, int found)
+{
+	*name = (struct ndpi_name){
+		.automaton = automaton, .found = (int8_t)found, .len = (uint8_t)len};
+	memcpy(name->text, text, len);
 }
 
 // What the library found is the automaton's and the text's alone; `ret` is written only where
@@ -86,9 +135,9 @@ static struct ndpi_name *slot_of(
 
 	if (names == NULL || text->len > NDPI_NAME_MAX || text->option != 0)
 		return search_library(automaton, text, ret);
-	struct ndpi_name *name = slot_of(names, automaton, text);
-	if (name->automaton == automaton && name->len == text->len &&
-		memcmp(name->text, text->at, text->len) == 0) {
+	bool known;
+	struct ndpi_name *name = name_find(names, automaton, text->at, text->len, &known);
+	if (known) {
 		if (name->found > 0)
 			*ret = (struct found){name->number, name->number64, name->breed,
 				name->category, name->level, name->bits};
@@ -97,9 +146,7 @@ static struct ndpi_name *slot_of(
 	int found = search_library(automaton, text, ret);
 	if (found != 0 && (found != 1 || text->last == NULL))
 		return found; // an automaton that is not ready, or found in another way
-	*name = (struct ndpi_name){
-		.automaton = automaton, .found = (int8_t)found, .len = (uint8_t)text->len};
-	memcpy(name->text, text->at, text->len);
+	name_keep(name, automaton, text->at, text->len, found);
 	if (found > 0) {
 		name->number = ret->number;
 		name->number64 = ret->number64;
@@ -109,6 +156,31 @@ static struct ndpi_name *slot_of(
 		name->bits = ret->bits;
 	}
 	return found;
+}
+
+// What comes of it is the name's alone, but for a flow whose application is known, of which nothing
+// comes.
+[[gnu::used]] int ndpi_check_dga_name(struct ndpi_detection_module_struct *module,
+	struct ndpi_flow_struct *flow, char *text, u_int8_t is_hostname)
+{
+	static const char questions[2];
+	struct ndpi_names *names = ndpi_names_now;
+	const char *question = &questions[is_hostname != 0];
+	size_t len = names == NULL || text == NULL ? 0 : strlen(text);
+
+	if (len == 0 || len > NDPI_NAME_MAX)
+		return dga_library(module, flow, text, is_hostname);
+	if (flow != NULL && flow->detected_protocol_stack[1] != NDPI_PROTOCOL_UNKNOWN)
+		return 0;
+	bool known;
+	struct ndpi_name *name = name_find(names, question, text, len, &known);
+	if (!known) {
+		int found = dga_library(module, NULL, text, is_hostname);
+		name_keep(name, question, text, len, found);
+	}
+	if (name->found && flow != NULL)
+		ndpi_set_risk(module, flow, NDPI_SUSPICIOUS_DGA_DOMAIN);
+	return name->found;
 }
 
 [[gnu::used]] char *ndpi_strnstr(const char *s, const char *find, size_t len)

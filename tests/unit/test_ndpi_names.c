@@ -1,6 +1,6 @@
-// What ndpi_names.c finds is what libndpi finds by itself: applications and categories of names,
-// with names that come again and that push each other out; words in text; and it is what libndpi
-// calls.
+// What ndpi_names.c finds is what libndpi finds by itself: applications, categories and oddities of
+// names, with names that come again and that push each other out; words in text; and it is what
+// libndpi calls.
 #include "classifiers/ndpi_names.h"
 
 #include <ndpi/ndpi_api.h>
@@ -50,7 +50,20 @@ struct answer {
 	int protocol, category_found;
 	ndpi_protocol_category_t category;
 	uint8_t alpn;
+	int made_up[3];
+	ndpi_risk risk[2];
 };
+
+static void ask_made_up(struct answer *ret, char *name)
+{
+	for (unsigned decided = 0; decided < 2; decided++) {
+		struct ndpi_flow_struct flow = {0};
+		flow.detected_protocol_stack[1] = decided ? NDPI_PROTOCOL_DNS : 0;
+		ret->made_up[decided] = ndpi_check_dga_name(module, &flow, name, 1);
+		ret->risk[decided] = flow.risk;
+	}
+	ret->made_up[2] = ndpi_check_dga_name(module, NULL, name, 0);
+}
 
 static void ask(struct answer *ret, char *name)
 {
@@ -60,6 +73,7 @@ static void ask(struct answer *ret, char *name)
 	ret->protocol = ndpi_match_string_subprotocol(module, name, len, &ret->match);
 	ret->category_found = ndpi_get_custom_category_match(module, name, len, &ret->category);
 	ret->alpn = is_a_common_alpn(module, name, len);
+	ask_made_up(ret, name);
 }
 
 static const char *const words[] = {"www", "facebook", "google", "googleapis", "netflix",
@@ -71,7 +85,7 @@ static const char *const words[] = {"www", "facebook", "google", "googleapis", "
 static void name_make(char *name, size_t size)
 {
 	name[0] = '\0';
-	for (unsigned left = 1 + random_next(5); left > 0; left--) {
+	for (unsigned left = 1 + random_next(random_next(8) > 0 ? 5 : 20); left > 0; left--) {
 		const char *word = words[random_next(sizeof(words) / sizeof(words[0]))];
 		if (strlen(name) + strlen(word) + 2 >= size)
 			break;
@@ -81,13 +95,16 @@ static void name_make(char *name, size_t size)
 	}
 	if (random_next(8) == 0)
 		name[0] = (char)(name[0] & ~0x20);
+	for (size_t i = 0; random_next(4) != 0 && name[i] != '\0'; i++)
+		if (name[i] != '.' && random_next(4) == 0)
+			name[i] = "bcdfghjklqxz0189-_"[random_next(18)];
 }
 
 // More names than there is room for, and few that come often.
 static void test_names(void **)
 {
-	static char made[2000][64];
-	unsigned found = 0;
+	static char made[2000][NDPI_NAME_MAX + 40];
+	unsigned found = 0, made_up = 0;
 
 	for (unsigned i = 0; i < 2000; i++)
 		name_make(made[i], sizeof(made[i]));
@@ -100,8 +117,10 @@ static void test_names(void **)
 		ask(&ours, name);
 		assert_memory_equal(&ours, &theirs, sizeof(ours));
 		found += theirs.protocol != NDPI_PROTOCOL_UNKNOWN;
+		made_up += theirs.risk[0] != 0;
 	}
 	assert_true(found > 6000 && found < 54000);
+	assert_true(made_up > 1000 && made_up < 54000);
 	unsigned kept = 0;
 	for (unsigned i = 0; i < NDPI_NAMES; i++)
 		kept += names.slots[i].automaton != NULL;
@@ -145,11 +164,12 @@ static void test_words_in_text(void **)
 // The symbols of this program, and not the library's, are what it finds itself.
 static void test_take_their_place(void **)
 {
-	static const char *const symbols[] = {"ac_automata_search", "ndpi_strnstr"};
+	static const char *const symbols[] = {
+		"ac_automata_search", "ndpi_strnstr", "ndpi_check_dga_name"};
 
 	assert_ptr_equal(dlsym(RTLD_DEFAULT, symbols[0]), (void *)ac_automata_search);
 	assert_ptr_equal(dlsym(RTLD_DEFAULT, symbols[1]), (void *)ndpi_strnstr);
-	for (unsigned i = 0; i < 2; i++) {
+	for (unsigned i = 0; i < 3; i++) {
 		void *library = dlsym(RTLD_NEXT, symbols[i]);
 		assert_non_null(library);
 		assert_ptr_not_equal(library, dlsym(RTLD_DEFAULT, symbols[i]));
