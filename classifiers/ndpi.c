@@ -6,6 +6,7 @@
 // PACKETS_MAX packets with payload.
 #include "classifiers/arena.h"
 #include "classifiers/ndpi_dispatch.h"
+#include "classifiers/ndpi_lines.h"
 #include "classifiers/ndpi_names.h"
 #include "classifiers/ndpi_prints.h"
 #include "core/base/compiler.h"
@@ -95,9 +96,12 @@ static void library_free(void *memory)
 		free(memory); // of the tables' nothing comes back before all of it
 }
 
-// A reference from here is what brings ndpi_prints.c into every program that has this file.
+// A reference from here is what brings ndpi_prints.c and ndpi_lines.c into every program that has
+// this file.
 [[gnu::used]] static int (*const library_snprintf)(
 	char *, size_t, int, size_t, const char *, ...) = __snprintf_chk;
+[[gnu::used]] static void (*const library_lines)(struct ndpi_detection_module_struct *,
+	struct ndpi_flow_struct *) = ndpi_parse_packet_line_info;
 
 // Names are the same in every module, and outlive them. Modules are opened by one thread.
 static void taxonomy_fill(

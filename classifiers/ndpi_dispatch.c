@@ -35,7 +35,6 @@ struct dissector {
 	void (*look)(struct ndpi_detection_module_struct *, struct ndpi_flow_struct *);
 	uint16_t protocol;
 	uint16_t selection; // what a packet must have, NDPI_SELECTION_BITMASK_PROTOCOL_...
-	uint16_t lines_until; // so many packets of a flow it has cut into lines, each first of all
 };
 
 // What decides, beside TCP and UDP, who is asked about a packet.
@@ -442,25 +441,6 @@ static bool segment_filter(const struct ndpi_detection_module_struct *module,
 	return taken;
 }
 
-// Some dissectors have the payload cut into lines before they look at it. Where no line ends that
-// is the work of a moment, and the library walks through all of it octet by octet.
-static void lines_settle(struct ndpi_packet_struct *packet)
-{
-	const uint8_t *end = packet->payload + packet->payload_packet_len;
-	const uint8_t *cr = packet->payload;
-
-	if (packet->packet_lines_parsed_complete || packet->parsed_lines > 0 ||
-		packet->payload_packet_len < 3)
-		return;
-	while ((cr = memchr(cr, '\r', (size_t)(end - cr))) != NULL && cr + 1 < end)
-		if (*++cr == '\n')
-			return;
-	// As ndpi_parse_packet_line_info() leaves it.
-	packet->packet_lines_parsed_complete = 1;
-	packet->line[0].ptr = packet->payload;
-	packet->line[0].len = 0;
-}
-
 static void dispatch(const struct list *list, struct ndpi_detection_module_struct *module,
 	struct ndpi_flow_struct *flow)
 {
@@ -483,8 +463,6 @@ static void dispatch(const struct list *list, struct ndpi_detection_module_struc
 
 			if (place != before && !excluded(flow, d->protocol)) {
 				asked = true;
-				if (flow->packet_counter <= d->lines_until)
-					lines_settle(&module->packet);
 				d->look(module, flow);
 				if (flow->detected_protocol_stack[0] != NDPI_PROTOCOL_UNKNOWN)
 					return;
@@ -528,14 +506,6 @@ static uint16_t selection_of(bool tcp, unsigned traits)
 	return (uint16_t)selection;
 }
 
-// rtsp.c, steam.c
-static uint16_t lines_until(uint16_t protocol, bool tcp)
-{
-	if (protocol == NDPI_PROTOCOL_RTSP)
-		return UINT16_MAX;
-	return tcp && protocol == NDPI_PROTOCOL_STEAM ? 10 : 0;
-}
-
 // False: a list that we could not walk as the library does.
 static bool list_make(struct list *list, const struct ndpi_call_function_struct *callbacks,
 	uint32_t count, bool tcp)
@@ -559,8 +529,7 @@ static bool list_make(struct list *list, const struct ndpi_call_function_struct 
 		list->place[protocol] = (uint8_t)i;
 		list->dissectors[i] = (struct dissector){.look = callback->func,
 			.protocol = protocol,
-			.selection = (uint16_t)callback->ndpi_selection_bitmask,
-			.lines_until = lines_until(protocol, tcp)};
+			.selection = (uint16_t)callback->ndpi_selection_bitmask};
 		if (protocol == NDPI_PROTOCOL_TLS || // by mail_imap.c
 			protocol == NDPI_PROTOCOL_RTP) // by stun.c
 			list->come_back.word[i / 64] |= UINT64_C(1) << i % 64;

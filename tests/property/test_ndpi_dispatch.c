@@ -355,7 +355,7 @@ static void test_captures(void **)
 	assert_true(left_out[0][0] > 100);
 }
 
-// ---- Addresses and lines
+// ---- Addresses and ports
 
 static struct ndpi_hosts hosts;
 
@@ -416,35 +416,6 @@ static void test_ports(void **)
 	}
 }
 
-// The packet is the same whether lines_settle() or ndpi_parse_packet_line_info() saw that there is
-// no line in it.
-static void test_lines(void **)
-{
-	static const char some[] = "\r\n\r\r\nabc: HOST";
-	struct ndpi_packet_struct before = module->packet, plain;
-	struct ndpi_flow_struct flow = {0};
-	uint8_t payload[64];
-	unsigned settled = 0;
-
-	random_state = 1;
-	for (unsigned i = 0; i < 200000; i++) {
-		for (unsigned j = 0; j < sizeof(payload); j++)
-			payload[j] = random_next(3) == 0 ? (uint8_t)some[random_next(sizeof(some))]
-							 : 'x';
-		before.payload = payload;
-		before.payload_packet_len = (uint16_t)random_next(sizeof(payload) + 1);
-		module->packet = before;
-		ndpi_parse_packet_line_info(module, &flow);
-		plain = module->packet;
-		module->packet = before;
-		lines_settle(&module->packet);
-		settled += module->packet.packet_lines_parsed_complete;
-		ndpi_parse_packet_line_info(module, &flow);
-		assert_memory_equal(&plain, &module->packet, sizeof(plain));
-	}
-	assert_true(settled > 10000 && settled < 190000);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -452,7 +423,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_captures, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_addresses, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_ports, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_lines, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
