@@ -232,6 +232,7 @@ void sample_init(
 	sample->taxonomy.protocol[1] = "TLS";
 	sample->taxonomy.protocol[2] = "YouTube";
 	sample->taxonomy.category[1] = "Media";
+	sample->taxonomy.category[2] = "forty octets and more, with a \\ in them and \xe9";
 	sample->identity = (struct record_identity){
 		.collector_id = "collector-id-00",
 		.boot_id = UINT64_C(0xb007000000000001),

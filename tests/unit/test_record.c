@@ -262,11 +262,14 @@ static void test_absent(void **)
 		.rtt_server_us = NOT_KNOWN_32,
 		.first_reply_us = NOT_KNOWN_32,
 		.packets = {1, 0},
+		// Numbers that have no name.
+		.protocol = TAXONOMY_PROTOCOLS_MAX - 1,
+		.application = TAXONOMY_PROTOCOLS_MAX,
+		.category = TAXONOMY_CATEGORIES_MAX - 1,
 	};
 	static const uint8_t ip[16] = {0x20, 0x01, 0x0d, 0xb8, [15] = 1};
 	r.flow = (struct flow_row){
 		.segment = &r.segment, .client = {.ip = ip}, .server = {.ip = ip}};
-	r.taxonomy = (struct taxonomy){0};
 	record_flow(r.record, &r.flow);
 	struct batch *batch = sample_sealed(&r);
 	assert_string_equal(own_fields(sample_json(batch, 0), "\"server_ip\""),
@@ -368,6 +371,30 @@ static void test_escapes(void **)
 	memset(longer, 'a', sizeof(longer) - 1);
 	longer[sizeof(longer) - 1] = '\0';
 	assert_int_equal(strlen(name_of(&r, longer)), TEXT_MAX);
+	sample_fini(&r);
+}
+
+// Names that stand in many rows are made ready once: their escapes too, and of every interface.
+static void test_common_names(void **)
+{
+	static const char *const interfaces[] = {
+		"eth0", "a longer name \\ than most of them", "eth0"};
+	struct sample r;
+
+	sample_init(&r, PROFILE_FULL, NULL, false);
+	r.segment.category = 2;
+	for (size_t i = 0; i < ARRAY_COUNT(interfaces); i++) {
+		r.flow.interface = interfaces[i];
+		record_flow(r.record, &r.flow);
+	}
+	struct batch *batch = sample_sealed(&r);
+	assert_int_equal(batch->count, 3);
+	assert_non_null(strstr(sample_json(batch, 0), "\"interface\":\"eth0\","));
+	assert_non_null(strstr(sample_json(batch, 1),
+		"\"interface\":\"a longer name \\\\\\\\ than most of them\","));
+	assert_non_null(strstr(sample_json(batch, 2), "\"interface\":\"eth0\","));
+	assert_non_null(strstr(sample_json(batch, 2),
+		"\"category\":\"forty octets and more, with a \\\\\\\\ in them and \\\\xe9\","));
 	sample_fini(&r);
 }
 
@@ -686,6 +713,7 @@ int main(void)
 		cmocka_unit_test(test_ends),
 		cmocka_unit_test(test_literals),
 		cmocka_unit_test(test_escapes),
+		cmocka_unit_test(test_common_names),
 		cmocka_unit_test(test_transforms),
 		cmocka_unit_test(test_offline_times),
 		cmocka_unit_test(test_clock_step),

@@ -25,6 +25,9 @@ struct common {
 
 struct record {
 	uint8_t action[2][RECORD_TYPE_COUNT][SCHEMA_FIELDS_MAX]; // enum policy_action; [1]: local
+	struct bits {
+		uint8_t v4, v6;
+	} bits[2][RECORD_TYPE_COUNT][SCHEMA_FIELDS_MAX]; // of POLICY_TRUNCATE
 	bool writes[RECORD_TYPE_COUNT];
 	const struct excluded *excluded; // the policy's
 	struct common common[RECORD_TYPE_COUNT];
@@ -36,7 +39,12 @@ struct record {
 	bool json, wait;
 	struct batch_pool *batches;
 	struct domain_cache *domains;
-	uint8_t protocol_len[TAXONOMY_PROTOCOLS_MAX], category_len[TAXONOMY_CATEGORIES_MAX];
+	// By nDPI's numbers; `at` NULL: no such number.
+	struct label protocols[TAXONOMY_PROTOCOLS_MAX], categories[TAXONOMY_CATEGORIES_MAX];
+	uint8_t *labels; // their octets
+	const char *interface; // of the row before
+	struct label interface_label;
+	uint8_t interface_room[LABEL_ROOM(TEXT_MAX)];
 	char client_key_head[BATCH_KEY_MAX]; // of a client row's key: "tenant/"
 	size_t client_key_head_len;
 	char dns_type[DNS_TYPE_NAME_SIZE];
@@ -114,6 +122,8 @@ uint8_t *put_changed_bytes(struct record *d, uint8_t *at, enum record_type type,
 	if (known) { \
 		if (likely(d->action[0][RECORD_##R][index] == POLICY_KEEP)) \
 			at = put(put_tag(at, id, wire), (uint64_t)(value)); \
+		else if (d->action[0][RECORD_##R][index] == POLICY_DROP) \
+			count_withheld(d, RECORD_##R, index, false); \
 		else \
 			at = put_changed_number( \
 				d, at, RECORD_##R, index, wire, (uint64_t)(value)); \
@@ -149,9 +159,9 @@ uint8_t *put_changed_bytes(struct record *d, uint8_t *at, enum record_type type,
 #define PUT_STRING(R, id, index, known, value) \
 	if (known) { \
 		if (likely(d->action[0][RECORD_##R][index] == POLICY_KEEP)) \
-			at = put_string(at, id, value); \
+			at = put_text(at, id, value); \
 		else \
-			at = put_changed_text(d, at, RECORD_##R, index, value); \
+			at = put_changed_text(d, at, RECORD_##R, index, raw_text(value)); \
 	}
 #define PUT_NAME PUT_STRING
 #define PUT_STRINGS PUT_STRING
@@ -207,10 +217,19 @@ enum { COMMON_FIELDS_LAST = 8 };
 uint8_t *put_common(struct record *d, uint8_t *at, enum record_type type, uint64_t sequence,
 	uint64_t expires_at);
 
-#define HAS_PROTOCOL(n) ((n) < TAXONOMY_PROTOCOLS_MAX && d->taxonomy->protocol[n] != NULL)
-#define PROTOCOL(n) octets((const uint8_t *)d->taxonomy->protocol[n], d->protocol_len[n])
-#define HAS_CATEGORY(n) ((n) < TAXONOMY_CATEGORIES_MAX && d->taxonomy->category[n] != NULL)
-#define CATEGORY(n) octets((const uint8_t *)d->taxonomy->category[n], d->category_len[n])
+#define HAS_PROTOCOL(n) ((n) < TAXONOMY_PROTOCOLS_MAX && d->protocols[n].at != NULL)
+#define PROTOCOL(n) ((const struct label *)&d->protocols[n])
+#define HAS_CATEGORY(n) ((n) < TAXONOMY_CATEGORIES_MAX && d->categories[n].at != NULL)
+#define CATEGORY(n) ((const struct label *)&d->categories[n])
+
+// Most rows are of the interface that the row before was of.
+void name_interface(struct record *d, const char *interface);
+static inline const struct label *interface_label(struct record *d, const char *interface)
+{
+	if (unlikely(d->interface != interface))
+		name_interface(d, interface);
+	return &d->interface_label;
+}
 
 // health.c: the fields of a health row.
 uint8_t *encode_health(struct record *d, uint8_t *at, const struct health_row *row,

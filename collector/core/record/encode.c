@@ -55,6 +55,18 @@ size_t escape(uint8_t *out, const uint8_t *at, size_t len)
 	return (size_t)(out - begin);
 }
 
+size_t label_make(struct label *label, uint8_t *room, struct span value)
+{
+	size_t len = value.len < TEXT_MAX ? value.len : TEXT_MAX;
+
+	if (value.len <= TEXT_MAX && is_plain(value.at, value.len))
+		memcpy(room, value.at, len);
+	else
+		len = escape(room, value.at, len);
+	*label = (struct label){.at = room, .len = (uint16_t)len, .raw = value};
+	return (len + 2 * LABEL_PIECE - 1) / LABEL_PIECE * LABEL_PIECE;
+}
+
 static uint8_t *put_escaped(uint8_t *at, uint32_t id, struct span value)
 {
 	uint8_t escaped[4 * TEXT_MAX];

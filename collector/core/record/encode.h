@@ -20,6 +20,15 @@ enum {
 	MESSAGE_MAX = 16383, // octets of a nested message
 };
 
+// A string that stands in many rows, made ready for them once (label_make).
+struct label {
+	const uint8_t *at; // LABEL_PIECE octets and more can be read
+	uint16_t len; // as it stands in a row
+	struct span raw; // as it was
+};
+
+enum { LABEL_PIECE = 32 };
+
 static inline struct span octets(const uint8_t *at, size_t len)
 {
 	return (struct span){at, len};
@@ -142,3 +151,32 @@ static inline uint8_t *put_bytes(uint8_t *at, uint32_t id, struct span value)
 }
 
 uint8_t *put_string(uint8_t *at, uint32_t id, struct span value);
+
+// Makes a label of a string in `room`, of LABEL_ROOM(its length) octets. Returns how many it took.
+#define LABEL_ROOM(len) (4 * (size_t)(len) + LABEL_PIECE)
+size_t label_make(struct label *label, uint8_t *room, struct span value);
+
+// In pieces: what is too much is written over.
+static inline uint8_t *put_label(uint8_t *at, uint32_t id, const struct label *label)
+{
+	at = put_varint(put_tag(at, id, WIRE_BYTES), label->len);
+	for (size_t i = 0; i < label->len; i += LABEL_PIECE)
+		memcpy(at + i, label->at + i, LABEL_PIECE);
+	return at + label->len;
+}
+
+static inline struct span span_itself(struct span value)
+{
+	return value;
+}
+
+static inline struct span label_raw(const struct label *label)
+{
+	return label->raw;
+}
+
+// Of a string or of one made ready.
+#define put_text(at, id, value) \
+	_Generic((value), struct span : put_string, const struct label * : put_label)(at, id, value)
+#define raw_text(value) \
+	_Generic((value), struct span : span_itself, const struct label * : label_raw)(value)

@@ -25,31 +25,64 @@ static void compile_actions(struct record *d)
 	for (enum record_type type = RECORD_FLOW; type < RECORD_TYPE_COUNT; type++) {
 		d->writes[type] = policy_writes(d->policy, type);
 		for (unsigned i = 0; i < record_schema(type)->count; i++)
-			for (unsigned local = 0; local < 2; local++)
-				d->action[local][type][i] =
-					policy_rule(d->policy, type, i, local).action;
+			for (unsigned local = 0; local < 2; local++) {
+				struct policy_rule rule = policy_rule(d->policy, type, i, local);
+				d->action[local][type][i] = rule.action;
+				d->bits[local][type][i] = (struct bits){rule.bits4, rule.bits6};
+			}
 	}
 	d->excluded = policy_excluded(d->policy);
 }
 
-static uint8_t name_len(const char *name)
+void name_interface(struct record *d, const char *interface)
 {
-	return name == NULL ? 0 : (uint8_t)MIN(strlen(name), (size_t)UINT8_MAX);
+	struct span name = text(interface);
+
+	name.len = MIN(name.len, (size_t)TEXT_MAX);
+	label_make(&d->interface_label, d->interface_room, name);
+	d->interface = interface;
 }
 
-// What stands in many rows, measured once.
-static void measure_names(struct record *d)
+// Room for the names that are there, and how much they took.
+static size_t names_room(const char *const *names, unsigned count)
 {
+	size_t room = 0;
+
+	for (unsigned i = 0; i < count; i++)
+		if (names[i] != NULL)
+			room += LABEL_ROOM(MIN(strlen(names[i]), (size_t)TEXT_MAX)) + LABEL_PIECE;
+	return room;
+}
+
+static size_t make_labels(
+	struct label *labels, const char *const *names, unsigned count, uint8_t *room)
+{
+	size_t size = 0;
+
+	for (unsigned i = 0; i < count; i++)
+		if (names[i] != NULL)
+			size += label_make(&labels[i], room + size, text(names[i]));
+	return size;
+}
+
+// What stands in many rows, made ready once. Returns 0 or -ENOMEM.
+static int make_names(struct record *d)
+{
+	const struct taxonomy *t = d->taxonomy;
 	bool named = d->action[0][RECORD_CLIENT][CLIENT_tenant] == POLICY_KEEP &&
 		d->identity.tenant != NULL;
 	int len = snprintf(d->client_key_head, sizeof(d->client_key_head) - 32, "%s/",
 		named ? d->identity.tenant : "");
 
 	d->client_key_head_len = MIN((size_t)len, sizeof(d->client_key_head) - 33);
-	for (unsigned i = 0; i < TAXONOMY_PROTOCOLS_MAX; i++)
-		d->protocol_len[i] = name_len(d->taxonomy->protocol[i]);
-	for (unsigned i = 0; i < TAXONOMY_CATEGORIES_MAX; i++)
-		d->category_len[i] = name_len(d->taxonomy->category[i]);
+	size_t room = names_room(t->protocol, TAXONOMY_PROTOCOLS_MAX) +
+		names_room(t->category, TAXONOMY_CATEGORIES_MAX);
+	d->labels = calloc(1, room + 1);
+	if (d->labels == NULL)
+		return -ENOMEM;
+	size_t used = make_labels(d->protocols, t->protocol, TAXONOMY_PROTOCOLS_MAX, d->labels);
+	make_labels(d->categories, t->category, TAXONOMY_CATEGORIES_MAX, d->labels + used);
+	return 0;
 }
 
 int record_new(struct record **ret, const struct policy *policy, const struct taxonomy *taxonomy,
@@ -80,7 +113,9 @@ int record_new(struct record **ret, const struct policy *policy, const struct ta
 	if (err)
 		goto fail;
 	compile_actions(d);
-	measure_names(d);
+	err = make_names(d);
+	if (err)
+		goto fail;
 	*ret = d;
 	return 0;
 fail:
@@ -95,6 +130,7 @@ void record_free(struct record *record)
 	domain_cache_free(record->domains);
 	free((char *)record->identity.tenant);
 	free((char *)record->identity.site);
+	free(record->labels);
 	free(record->row);
 	free(record->text);
 	free(record);
@@ -201,19 +237,20 @@ uint8_t *put_changed_text(
 uint8_t *put_changed_bytes(struct record *d, uint8_t *at, enum record_type type, unsigned field,
 	bool local, struct span value)
 {
-	struct policy_rule rule = policy_rule(d->policy, type, field, local);
+	unsigned action = d->action[local][type][field];
+	struct bits bits = d->bits[local][type][field];
 	unsigned id = field_id(type, field);
 	uint8_t changed[16];
 
 	count_withheld(d, type, field, local);
-	if (rule.action == POLICY_PSEUDONYM) {
+	if (action == POLICY_PSEUDONYM) {
 		policy_pseudonym(d->policy, type, field, value.at, value.len, changed);
 		return put_bytes(at, id, octets(changed, 16));
 	}
-	if (rule.action != POLICY_TRUNCATE || value.len > sizeof(changed))
+	if (action != POLICY_TRUNCATE || value.len > sizeof(changed))
 		return at;
 	memcpy(changed, value.at, value.len);
-	truncate_bits(changed, value.len, value.len == 16 ? rule.bits6 : rule.bits4);
+	truncate_bits(changed, value.len, value.len == 16 ? bits.v6 : bits.v4);
 	return put_bytes(at, id, octets(changed, value.len));
 }
 
@@ -383,19 +420,23 @@ static bool leaving_key(struct record *d, enum record_type type, unsigned field,
 	return true;
 }
 
-// Four bits a step, eight octets of text at a time.
+typedef uint8_t octets16 __attribute__((vector_size(16)));
+
 static struct span key_hex(const uint8_t key[16], uint8_t hex[32])
 {
-	for (unsigned i = 0; i < 16; i += 4) {
-		uint64_t word = (uint64_t)key[i] | (uint64_t)key[i + 1] << 16 |
-			(uint64_t)key[i + 2] << 32 | (uint64_t)key[i + 3] << 48;
-		uint64_t digits = (word >> 4 & UINT64_C(0x000f000f000f000f)) |
-			(word & UINT64_C(0x000f000f000f000f)) << 8;
-		uint64_t letters = ((digits + UINT64_C(0x0606060606060606)) >> 4) &
-			UINT64_C(0x0101010101010101);
-		put_fixed64(hex + 2 * i,
-			digits + UINT64_C(0x3030303030303030) + letters * ('a' - '0' - 10));
-	}
+	octets16 in, high, low;
+
+	memcpy(&in, key, 16);
+	high = in >> 4;
+	low = in & 15;
+	octets16 first = __builtin_shufflevector(
+		high, low, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+	octets16 last = __builtin_shufflevector(
+		high, low, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+	first += '0' + ((octets16)(first > 9) & ('a' - '0' - 10));
+	last += '0' + ((octets16)(last > 9) & ('a' - '0' - 10));
+	memcpy(hex, &first, 16);
+	memcpy(hex + 16, &last, 16);
 	return octets(hex, 32);
 }
 

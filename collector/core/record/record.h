@@ -32,7 +32,7 @@ struct flow_row {
 	unsigned client_end; // which end of the segment is the client: 0 or 1
 	struct row_end client, server;
 	uint8_t direction; // enum direction
-	const char *interface;
+	const char *interface; // one that has no other name later on
 	const struct findings_view *findings;
 	// The name, from the flow itself or the answer cache.
 	const uint8_t *server_name; // raw octets, or NULL

@@ -183,7 +183,7 @@ const char *schema_unit_name(enum field_unit unit); // "ns"; "" for none and for
 		IS_ICMP, put_flow_icmp(d, at, s)) \
 	FLOW_ICMP_FIELDS(S) \
 	F(FLOW, 28, interface, STRING, NONE, NONE, DROP, KEEP, KEEP, "82", "its configured name", \
-		row->interface != NULL, text(row->interface)) \
+		row->interface != NULL, interface_label(d, row->interface)) \
 	F(FLOW, 29, vlan, CODE32, NONE, NONE, DROP, KEEP, KEEP, "243, network.vlan.id", \
 		"outer tag", s->event.vlan != 0, s->event.vlan) \
 	F(FLOW, 30, vlan_inner, CODE32, NONE, NONE, DROP, KEEP, KEEP, \
