@@ -211,7 +211,7 @@ static void fill_health(struct sample *r)
 		.memory = &r->memory,
 		.memory_count = 1,
 		.one_way_flows = 1,
-		.flows_seen = 4,
+		.tcp_flows = 4,
 		.clock_step_ns = -5,
 	};
 }

@@ -1,6 +1,8 @@
 // The ledger: who a flow's ends are, their names, what they used, and the rows that come of it.
 #include "ledger_house.h"
 
+#include "core/packet/packet.h"
+
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -129,7 +131,7 @@ static void test_groups_are_nobody(void **)
 	assert_int_equal(h.record.usages[0].row.flows_failed, 0);
 	struct ledger_stats stats;
 	ledger_stats(h.ledger, &stats);
-	assert_int_equal(stats.flows_seen, 0);
+	assert_int_equal(stats.tcp_flows, 0);
 	assert_int_equal(stats.clients_now, 1);
 	house_close(&h);
 }
@@ -146,10 +148,37 @@ static void test_failed(void **)
 	house_finish(&h);
 	assert_int_equal(h.record.usages[0].row.flows, 3);
 	assert_int_equal(h.record.usages[0].row.flows_failed, 2);
+	house_close(&h);
+}
+
+// Only TCP says of a flow seen one way that there was another: by what was acknowledged.
+static void test_one_way(void **)
+{
+	static const struct {
+		uint8_t proto, seen, flags;
+	} flows[] = {
+		{IP_PROTO_UDP, 1, 0},
+		{IP_PROTO_UDP, 3, 0},
+		{IP_PROTO_TCP, 1, TCP_SYN}, // a scan
+		{IP_PROTO_TCP, 1, TCP_SYN | TCP_ACK | TCP_PSH},
+		{IP_PROTO_TCP, 2, TCP_ACK},
+		{IP_PROTO_TCP, 3, TCP_SYN | TCP_ACK},
+		{IP_PROTO_TCP, 3, TCP_SYN | TCP_ACK | TCP_RST},
+	};
+	struct house h;
 	struct ledger_stats stats;
+	setup(&h, 1);
+	for (size_t i = 0; i < ARRAY_COUNT(flows); i++) {
+		h.seen = flows[i].seen;
+		struct segment_event *s = house_flow(
+			&h, S(1), S(1), A, "192.168.1.10", (uint16_t)(5000 + i), R, WEB, 81);
+		s->ip_proto = flows[i].proto;
+		s->tcp_flags[flows[i].seen == 2] = flows[i].flags;
+	}
+	house_finish(&h);
 	ledger_stats(h.ledger, &stats);
-	assert_int_equal(stats.flows_seen, 3);
-	assert_int_equal(stats.one_way_flows, 1);
+	assert_int_equal(stats.tcp_flows, 4);
+	assert_int_equal(stats.one_way_flows, 2);
 	house_close(&h);
 }
 
@@ -867,6 +896,7 @@ int main(void)
 		cmocka_unit_test(test_mid_flow),
 		cmocka_unit_test(test_groups_are_nobody),
 		cmocka_unit_test(test_failed),
+		cmocka_unit_test(test_one_way),
 		cmocka_unit_test(test_router),
 		cmocka_unit_test(test_addresses_over_days_are_no_router),
 		cmocka_unit_test(test_configured_router),

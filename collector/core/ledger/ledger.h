@@ -44,6 +44,7 @@ uint32_t ledger_step(struct ledger *ledger);
 void ledger_finish(struct ledger *ledger);
 
 struct ledger_stats {
-	uint64_t clients_now, one_way_flows, flows_seen;
+	uint64_t clients_now;
+	uint64_t tcp_flows, one_way_flows; // of TCP with an acknowledgement; those seen one way
 };
 void ledger_stats(const struct ledger *ledger, struct ledger_stats *ret);

@@ -1,5 +1,6 @@
 // Books a segment: its clients' usage, the site's total, its name, and its row.
 #include "core/ledger/inner.h"
+#include "core/packet/packet.h"
 
 #include <string.h>
 
@@ -173,6 +174,14 @@ static void write_flow(struct ledger *ledger, const struct segment_event *s,
 	record_flow(ledger->config.record, &row);
 }
 
+// A flow of which both directions were there to be seen: of TCP, where somebody acknowledged
+// something. Datagrams, questions to groups and SYNs of a scan often have no answer.
+static bool has_two_ways(const struct segment_event *s, const struct end ends[2])
+{
+	return s->ip_proto == IP_PROTO_TCP && s->segment == 0 && ends[0].host && ends[1].host &&
+		((s->tcp_flags[0] | s->tcp_flags[1]) & TCP_ACK) != 0;
+}
+
 void ledger_book_segment(struct ledger *ledger, struct prepared *prepared)
 {
 	const struct segment_event *s = (const struct segment_event *)prepared->event;
@@ -180,8 +189,8 @@ void ledger_book_segment(struct ledger *ledger, struct prepared *prepared)
 
 	ledger_judge_ends(ledger, prepared);
 	unsigned client = client_end(s, ends);
-	if (s->segment == 0 && ends[0].host && ends[1].host) {
-		ledger->stats.flows_seen++;
+	if (has_two_ways(s, ends)) {
+		ledger->stats.tcp_flows++;
 		ledger->stats.one_way_flows += !ends[0].sent || !ends[1].sent;
 	}
 	book_usage(ledger, s, ends, client);

@@ -112,7 +112,7 @@ struct health_row {
 	const char *last_error; // or NULL
 	const struct memory_pool *memory;
 	uint32_t memory_count;
-	uint64_t one_way_flows, flows_seen; // for visibility.one_way_ratio
+	uint64_t one_way_flows, tcp_flows; // for visibility.one_way_ratio
 	int64_t clock_step_ns;
 };
 

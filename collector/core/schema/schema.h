@@ -491,8 +491,8 @@ const char *schema_unit_name(enum field_unit unit); // "ns"; "" for none and for
 	HS(S, memory, 2, used, COUNT64, OCTETS, e->used != MEMORY_UNKNOWN, e->used) \
 	HS(S, memory, 3, size, COUNT64, OCTETS, true, e->size)
 #define HEALTH_VISIBILITY_FIELDS(S) \
-	HS(S, visibility, 1, one_way_ratio, DOUBLE, NONE, row->flows_seen > 0, \
-		(double)row->one_way_flows / (double)row->flows_seen) \
+	HS(S, visibility, 1, one_way_ratio, DOUBLE, NONE, row->tcp_flows > 0, \
+		(double)row->one_way_flows / (double)row->tcp_flows) \
 	HS(S, visibility, 2, gap_ratio, DOUBLE, NONE, NO_DATA) \
 	HS(S, visibility, 3, offload_suspected, BOOL, NONE, NO_DATA)
 #define HEALTH_ERASURES_FIELDS(S) \
@@ -549,8 +549,10 @@ const char *schema_unit_name(enum field_unit unit); // "ns"; "" for none and for
 	HEALTH_CPU_FIELDS(S) \
 	H(F, 27, memory, LIST, NONE, "", "", row->memory_count > 0, put_health_memory(d, at, row)) \
 	HEALTH_MEMORY_FIELDS(S) \
-	H(F, 28, visibility, MESSAGE, NONE, "", "", row->flows_seen > 0, \
-		put_health_visibility(d, at, row)) \
+	H(F, 28, visibility, MESSAGE, NONE, "", \
+		"one_way_ratio: of the TCP flows in which something was acknowledged, those of " \
+		"which only one direction was seen", \
+		row->tcp_flows > 0, put_health_visibility(d, at, row)) \
 	HEALTH_VISIBILITY_FIELDS(S) \
 	H(F, 29, clock_step_ns, SINT64, NS, "", "steps of the wall clock so far", true, \
 		row->clock_step_ns) \

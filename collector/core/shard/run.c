@@ -359,7 +359,7 @@ static void write_health(struct run *r, bool last)
 		.memory = pools.items,
 		.memory_count = pools.count,
 		.one_way_flows = ledger.one_way_flows,
-		.flows_seen = ledger.flows_seen,
+		.tcp_flows = ledger.tcp_flows,
 		.clock_step_ns = capture.clock_step_ns,
 	};
 	for (unsigned type = 1; type < RECORD_TYPE_COUNT; type++) {
