@@ -189,6 +189,14 @@ fail:
 	return err;
 }
 
+// Its memory for flows, its tables, and the names and addresses that are kept.
+static size_t ndpi_classifier_bytes(const void *object)
+{
+	const struct ndpi *self = object;
+
+	return self->arena.size + self->tables_used + sizeof(*self);
+}
+
 struct tcp_head {
 	uint16_t source, dest;
 	uint32_t seq, ack;
@@ -514,5 +522,6 @@ const struct classifier_ops ndpi_classifier_ops = {
 	.inspect = ndpi_classifier_inspect,
 	.finish = ndpi_classifier_finish,
 	.cut = ndpi_classifier_cut,
+	.bytes = ndpi_classifier_bytes,
 	.close = ndpi_classifier_close,
 };

@@ -102,6 +102,11 @@ static void fake_close(void *self)
 	((struct fake *)self)->closed++;
 }
 
+static size_t verdicts_bytes(const void *)
+{
+	return 12345;
+}
+
 static const struct classifier_ops verdicts_ops = {
 	.name = "verdicts",
 	.wants = WANTS_TCP_PAYLOAD | WANTS_TCP_BARE | WANTS_UDP_PAYLOAD | WANTS_OTHER,
@@ -114,6 +119,7 @@ static const struct classifier_ops verdicts_ops = {
 	.inspect = fake_inspect,
 	.finish = fake_finish,
 	.cut = fake_cut,
+	.bytes = verdicts_bytes,
 	.close = fake_close,
 };
 
@@ -267,6 +273,21 @@ static const struct segment_event *next_segment(void)
 	assert_non_null(event);
 	assert_int_equal(event->kind, EVENT_SEGMENT);
 	return (const struct segment_event *)event;
+}
+
+static void test_memory_of_the_library(void **)
+{
+	struct memory_pools pools = {.count = 0};
+	bool found = false;
+
+	classify_memory(classify, &pools);
+	for (uint32_t i = 0; i < pools.count; i++) {
+		if (strcmp(pools.items[i].name, "DPI library") != 0)
+			continue;
+		assert_int_equal(pools.items[i].size, 12345);
+		found = true;
+	}
+	assert_true(found);
 }
 
 static void test_who_is_shown_what(void **)
@@ -792,6 +813,7 @@ static void test_full_ring(void **)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(test_memory_of_the_library),
 		TEST(test_who_is_shown_what),
 		TEST(test_consumed_packets),
 		TEST(test_opening),

@@ -115,6 +115,15 @@ static void finish(void)
 	memset(state, 0, ndpi_classifier_ops.flow_state_size);
 }
 
+// What it took is told whole: memory for flows, the library's own tables (some 5 MiB), the names
+// and addresses that are kept.
+static void test_bytes(void **)
+{
+	size_t bytes = ndpi_classifier_ops.bytes(self);
+
+	assert_in_range(bytes, (1 << 20) + (4 << 20) + (128 << 10), (1 << 20) + (8 << 20));
+}
+
 static void test_names(void **)
 {
 	assert_string_equal(taxonomy.protocol[UNKNOWN], "Unknown");
@@ -261,6 +270,7 @@ static void test_later_fragment(void **)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(test_bytes),
 		TEST(test_names),
 		TEST(test_names_outlive_the_module),
 		TEST(test_dns),

@@ -111,6 +111,9 @@ struct classifier_ops {
 	void (*cut)(void *self, void *state, const struct flow_view *view, uint64_t now_ns,
 		struct report *report);
 
+	// What it took when it was opened, besides the states. NULL: nothing to speak of.
+	size_t (*bytes)(const void *self);
+
 	void (*close)(void *self); // accepts NULL
 };
 

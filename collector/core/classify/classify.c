@@ -80,9 +80,10 @@ static int instance_open(struct classify *c, const struct classify_settings *set
 			pool_prefault(&in->states);
 	}
 	c->dpi |= ops->verdicts;
-	if (ops->verdicts)
-		c->library_bytes += settings->dpi_memory_bytes;
-	return ops->open(&in->self, &config);
+	int err = ops->open(&in->self, &config);
+	if (!err && ops->bytes != NULL)
+		c->library_bytes += ops->bytes(in->self);
+	return err;
 }
 
 int classify_new(
