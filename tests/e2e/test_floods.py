@@ -48,6 +48,9 @@ class SmallTables(Flood):
         self.assertEqual(done.status, 0, done.said)
         health = done.health()
         self.assertEqual(unaccounted(health), 0)
+        # The summary says the same limits as the health record.
+        said = re.search("(?m)^limits met: (.*)$", done.said).group(1)
+        self.assertEqual(said, ", ".join(f"{limit} {times} times" for limit, times in met(health).items()))
         self.assertEqual(health["packets"], FRAMES + household.begun)
         self.household(done.rows("flow"), household.truth, segments)
         return health, done

@@ -66,6 +66,7 @@ class Reading(Scratch):
         self.assertEqual(unaccounted(done.health()), 0)
         self.assertEqual(json.loads(done.out.splitlines()[-1])["record"], "health")
         self.assertIn("packets: 4972", done.said)
+        self.assertNotIn("limits met", done.said)
 
     def test_only_rows_on_standard_output(self):
         done = self.weir("run", "-r", HOUSE, *FULL, "--set", "log_level=info")

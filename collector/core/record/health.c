@@ -173,11 +173,7 @@ static uint8_t *put_health_visibility(struct record *d, uint8_t *at, const struc
 	return at;
 }
 
-// By the names of the pools that `memory` lists, where it is one that was full.
-static const struct limit_met {
-	const char *limit;
-	enum counter counter;
-} limits_met[] = {
+const struct limit_met limits_met[] = {
 	{"flows", COUNTER_flows_resources},
 	{"DPI admission", COUNTER_dpi_not_admitted},
 	{"names of flows", COUNTER_findings_lost},
@@ -186,15 +182,14 @@ static const struct limit_met {
 	{"bindings", COUNTER_bindings_refused},
 	{"answers", COUNTER_answers_evicted},
 	{"usage", COUNTER_usage_folded},
+	{NULL, COUNTER_COUNT},
 };
 
 static uint8_t *put_health_limits(struct record *d, uint8_t *at, const struct health_row *row)
 {
-	for (size_t i = 0; i < ARRAY_COUNT(limits_met) && ROOM_FOR_ENTRY; i++) {
-		const struct limit_met *e = &limits_met[i];
+	for (const struct limit_met *e = limits_met; e->limit != NULL && ROOM_FOR_ENTRY; e++)
 		if (row->counters[e->counter] > 0)
 			PUT_ENTRY(31, HEALTH_LIMITS_FIELDS);
-	}
 	return at;
 }
 

@@ -94,6 +94,14 @@ enum lost_cause {
 };
 const char *lost_cause_name(enum lost_cause cause); // "queue_full"
 
+// What counts how often a limit was met; by the name of the pool that was full, where it is one
+// (memory_pools_add). The last has no name.
+struct limit_met {
+	const char *limit;
+	enum counter counter;
+};
+extern const struct limit_met limits_met[];
+
 struct health_row {
 	uint64_t time_ns;
 	uint64_t uptime_s;

@@ -340,6 +340,22 @@ static void print_packets(const struct summary_run *run, FILE *out)
 		c[COUNTER_flows_end], c[COUNTER_flows_forced], c[COUNTER_flows_resources]);
 }
 
+// How often each limit was met, where one was.
+static void print_limits(const struct summary_run *run, FILE *out)
+{
+	const char *before = "limits met: ";
+
+	for (const struct limit_met *e = limits_met; e->limit != NULL; e++) {
+		uint64_t times = run->counters[e->counter];
+		if (times == 0)
+			continue;
+		fprintf(out, "%s%s %" PRIu64 " times", before, e->limit, times);
+		before = ", ";
+	}
+	if (before[0] == ',')
+		fprintf(out, "\n");
+}
+
 static void print_records(const struct record *record, const struct summary_run *run, FILE *out)
 {
 	struct record_stats made;
@@ -383,6 +399,7 @@ void summary_print(const struct summary *summary, const struct record *record,
 	print_clients(summary, out);
 	print_applications(summary, out);
 	print_packets(run, out);
+	print_limits(run, out);
 	print_records(record, run, out);
 	fprintf(out, "cost: %.2f s of CPU, %" PRIu64 " MiB at the peak\n",
 		(double)process_cpu_ns() / 1e9, process_peak_rss() >> 20);
