@@ -18,8 +18,7 @@ struct stream {
 	bool broken;
 	uint64_t bytes;
 	struct batch *batch; // being written, or NULL
-	uint8_t *rows; // its rows without their Kafka keys
-	size_t rows_max, size, written;
+	size_t written; // octets of it
 };
 
 int stream_new(struct stream **ret, struct export_done *done, int fd)
@@ -76,8 +75,8 @@ void stream_poll(struct stream *stream, int timeout_ms)
 		struct pollfd room = {.fd = stream->fd, .events = POLLOUT};
 		if (poll(&room, 1, timeout_ms) <= 0)
 			return;
-		ssize_t count = write(stream->fd, stream->rows + stream->written,
-			MIN(stream->size - stream->written, stream->piece));
+		ssize_t count = write(stream->fd, stream->batch->bytes + stream->written,
+			MIN(stream->batch->size - stream->written, stream->piece));
 		if (count < 0 && (errno == EAGAIN || errno == EINTR))
 			return;
 		if (count < 0) {
@@ -86,43 +85,21 @@ void stream_poll(struct stream *stream, int timeout_ms)
 		}
 		stream->written += (size_t)count;
 		stream->bytes += (uint64_t)count;
-		if (stream->written == stream->size)
+		if (stream->written == stream->batch->size)
 			stream_done(stream, LOST_SHUTDOWN);
 		timeout_ms = 0;
 	}
-}
-
-static int gather(struct stream *s, const struct batch *batch)
-{
-	if (batch->size > s->rows_max) {
-		uint8_t *rows = realloc(s->rows, batch->size);
-		if (rows == NULL)
-			return -ENOMEM;
-		s->rows = rows;
-		s->rows_max = batch->size;
-	}
-	s->size = s->written = 0;
-	for (uint32_t i = 0; i < batch->count; i++) {
-		const struct batch_row *row = &batch->rows[i];
-		if (row->len == 0)
-			continue;
-		memcpy(s->rows + s->size, batch->bytes + row->offset, row->len);
-		s->size += row->len;
-	}
-	return 0;
 }
 
 int stream_submit(struct stream *stream, struct batch *batch)
 {
 	if (stream->batch != NULL)
 		return -EAGAIN;
-	if (!stream->broken && gather(stream, batch) != 0)
-		return -EAGAIN; // no memory now: offered again
 	stream->batch = batch;
+	stream->written = 0;
 	if (stream->broken) {
-		stream->written = 0;
 		stream_done(stream, LOST_BROKER);
-	} else if (stream->size == 0) {
+	} else if (batch->size == 0) {
 		stream_done(stream, LOST_SHUTDOWN); // tombstones only: nothing to write
 	} else {
 		stream_poll(stream, 0);
@@ -151,6 +128,5 @@ void stream_free(struct stream *stream)
 		return;
 	if (stream->batch != NULL)
 		stream_done(stream, LOST_SHUTDOWN);
-	free(stream->rows);
 	free(stream);
 }

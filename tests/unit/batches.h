@@ -1,4 +1,4 @@
-// Batches of rows for the tests of export: as record.c makes them, Kafka keys between the rows.
+// Batches of rows for the tests of export: as record.c makes them, Kafka keys at the end.
 #pragma once
 
 #include "core/record/batch.h"
@@ -23,7 +23,7 @@ static inline void rows_batch_free(struct batch *batch)
 	free(batch);
 }
 
-// One JSON row with its newline, and its Kafka key before it; `client` 0: none.
+// One JSON row with its newline, and its Kafka key; `client` 0: none.
 static inline void rows_add(struct batch *batch, unsigned number, unsigned client)
 {
 	struct batch_row *row = &batch->rows[batch->count++];
@@ -33,14 +33,14 @@ static inline void rows_add(struct batch *batch, unsigned number, unsigned clien
 		number, number * 7919u % 100003u, number % 7);
 
 	memset(row, 0, sizeof(*row));
-	row->key_offset = batch->size;
 	row->key_len = 3;
-	memcpy(batch->bytes + batch->size, "KEY", 3);
-	row->offset = batch->size + 3;
+	row->key_offset = batch->capacity - 3 * batch->count;
+	row->offset = batch->size;
 	row->len = (uint32_t)len;
-	if (row->offset + row->len > batch->capacity)
+	if (row->offset + row->len > row->key_offset)
 		abort();
+	memcpy(batch->bytes + row->key_offset, "KEY", 3);
 	memcpy(batch->bytes + row->offset, text, row->len);
-	batch->size += 3 + row->len;
+	batch->size += row->len;
 	memcpy(row->client_key[0], &client, sizeof(client));
 }

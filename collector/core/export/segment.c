@@ -27,8 +27,6 @@ struct segment_writer {
 	uint64_t blocks;
 	uint64_t rows[RECORD_TYPE_COUNT];
 	struct key_set keys;
-	uint8_t *raw; // rows of the block being made, without their Kafka keys
-	size_t raw_max;
 	uint8_t *block; // as it goes to the file
 	size_t block_max;
 };
@@ -55,8 +53,6 @@ int segment_writer_new(struct segment_writer **ret, int level)
 	REQUIRE(!ZSTD_isError(code));
 	code = ZSTD_CCtx_setParameter(w->zstd, ZSTD_c_windowLog, WINDOW_LOG);
 	REQUIRE(!ZSTD_isError(code));
-	code = ZSTD_CCtx_setParameter(w->zstd, ZSTD_c_checksumFlag, 1);
-	REQUIRE(!ZSTD_isError(code));
 	*ret = w;
 	return 0;
 }
@@ -67,7 +63,6 @@ void segment_writer_free(struct segment_writer *writer)
 		return;
 	ZSTD_freeCCtx(writer->zstd);
 	key_set_fini(&writer->keys);
-	free(writer->raw);
 	free(writer->block);
 	free(writer);
 }
@@ -141,17 +136,13 @@ int segment_writer_begin(struct segment_writer *writer, int fd, const struct seg
 	return append(writer, &head, sizeof(head));
 }
 
-// Gathers the rows, which have Kafka keys between them, and behind the place of the block's head
-// the client keys that are new in this segment.
-static int gather(struct segment_writer *w, const struct batch *batch, struct segment_block_head *h)
+// Behind the place of the block's head the client keys that are new in this segment. Counts them,
+// and the rows, in `h`.
+static int put_keys(
+	struct segment_writer *w, const struct batch *batch, struct segment_block_head *h)
 {
-	int err = reserve(&w->raw, &w->raw_max, batch->size);
-	if (err == 0)
-		err = reserve(&w->block, &w->block_max,
-			sizeof(*h) + (size_t)batch->count * 2 * SEGMENT_KEY_SIZE +
-				ZSTD_compressBound(batch->size));
-	if (err != 0)
-		return err;
+	uint8_t *to = w->block + sizeof(*h);
+
 	for (uint32_t i = 0; i < batch->count; i++) {
 		const struct batch_row *row = &batch->rows[i];
 		if (i + ROWS_AHEAD < batch->count)
@@ -159,17 +150,15 @@ static int gather(struct segment_writer *w, const struct batch *batch, struct se
 				key_set_prefetch(&w->keys, row[ROWS_AHEAD].client_key[end]);
 		if (row->len == 0)
 			continue;
-		memcpy(w->raw + h->raw_size, batch->bytes + row->offset, row->len);
-		h->raw_size += row->len;
 		h->rows++;
 		for (unsigned end = 0; end < 2; end++) {
 			bool is_new;
-			err = key_set_add(&w->keys, row->client_key[end], &is_new);
+			int err = key_set_add(&w->keys, row->client_key[end], &is_new);
 			if (err != 0)
 				return err;
 			if (is_new)
-				memcpy(w->block + sizeof(*h) + SEGMENT_KEY_SIZE * h->keys++,
-					row->client_key[end], SEGMENT_KEY_SIZE);
+				memcpy(to + SEGMENT_KEY_SIZE * h->keys++, row->client_key[end],
+					SEGMENT_KEY_SIZE);
 		}
 	}
 	return 0;
@@ -180,21 +169,25 @@ int segment_writer_put(struct segment_writer *writer, const struct batch *batch)
 	struct segment_block_head head = {.magic = SEGMENT_BLOCK_MAGIC};
 
 	REQUIRE(batch->size <= SEGMENT_RAW_MAX && batch->type < RECORD_TYPE_COUNT);
-	int err = gather(writer, batch, &head);
+	int err = reserve(&writer->block, &writer->block_max,
+		sizeof(head) + (size_t)batch->count * 2 * SEGMENT_KEY_SIZE +
+			ZSTD_compressBound(batch->size));
+	if (err == 0)
+		err = put_keys(writer, batch, &head);
 	if (err != 0 || head.rows == 0)
 		return err;
-	uint64_t rows = head.rows, raw_size = head.raw_size;
+	uint64_t rows = head.rows;
 	size_t keys_size = (size_t)head.keys * SEGMENT_KEY_SIZE;
 	uint8_t *payload = writer->block + sizeof(head);
 	size_t packed_size = ZSTD_compress2(writer->zstd, payload + keys_size,
-		writer->block_max - sizeof(head) - keys_size, writer->raw, raw_size);
+		writer->block_max - sizeof(head) - keys_size, batch->bytes, batch->size);
 	if (ZSTD_isError(packed_size))
 		return -ENOMEM; // the one cause left: input and output fit
 	head.type = htole16(batch->type);
 	head.format = htole16(writer->json ? SEGMENT_JSON : SEGMENT_PROTOBUF);
 	head.rows = htole32(head.rows);
 	head.keys = htole32(head.keys);
-	head.raw_size = htole32(head.raw_size);
+	head.raw_size = htole32(batch->size);
 	head.packed_size = htole32((uint32_t)packed_size);
 	head.payload_sum = htole64(segment_sum(payload, keys_size + packed_size));
 	head.sum = htole64(segment_sum(&head, offsetof(struct segment_block_head, sum)));
@@ -203,7 +196,7 @@ int segment_writer_put(struct segment_writer *writer, const struct batch *batch)
 	if (err != 0)
 		return err;
 	writer->rows[batch->type] += rows;
-	writer->raw_bytes += raw_size;
+	writer->raw_bytes += batch->size;
 	writer->blocks++;
 	return 0;
 }

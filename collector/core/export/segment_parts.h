@@ -3,7 +3,8 @@
 // forgers.
 //
 //   head, block ..., footer, tail
-//   block: block head, the client keys not seen in earlier blocks (16 octets each), a zstd frame
+//   block: block head, the client keys not seen in earlier blocks (16 octets each), a zstd frame,
+//     without a checksum of its own: the block's sum is over the frame as it stands in the file
 //   footer: footer head, all client keys (sorted, each once), sum of both
 //
 // A block is whole or it is not there: so a segment without a footer is readable up to its last

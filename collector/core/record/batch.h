@@ -24,6 +24,8 @@ struct batch_row {
 
 struct batch {
 	uint8_t type; // enum record_type
+	// The rows, one behind the other: the first `size` octets, and nothing else; their Kafka
+	// keys stand at the end of the `capacity`.
 	uint8_t *bytes;
 	uint32_t size, capacity;
 	uint32_t count;
