@@ -402,29 +402,44 @@ static void test_tombstones(void **)
 	close(fd);
 }
 
-static void test_key_set(void **)
+static void add_keys(struct key_set *set, uint32_t count, bool spread, bool expect_new)
 {
-	struct key_set set = {0};
 	uint8_t key[KEY_SET_KEY_SIZE] = {0};
 	bool is_new;
 
-	assert_int_equal(key_set_add(&set, key, &is_new), 0);
-	assert_false(is_new); // zeros: no key
-	for (unsigned round = 0; round < 2; round++) {
-		for (uint32_t i = 1; i <= 5000; i++) {
-			uint32_t mixed = i * 2654435761u;
-			memcpy(key, &mixed, sizeof(mixed));
-			assert_int_equal(key_set_add(&set, key, &is_new), 0);
-			assert_int_equal(is_new, round == 0);
-		}
+	for (uint32_t i = 1; i <= count; i++) {
+		uint32_t mixed = i * 2654435761u;
+		memcpy(key + (spread ? 0 : sizeof(key) - sizeof(mixed)), &mixed, sizeof(mixed));
+		assert_int_equal(key_set_add(set, key, &is_new), 0);
+		assert_int_equal(is_new, expect_new);
 	}
-	assert_int_equal(set.count, 5000);
-	key_set_sort(&set);
-	for (uint32_t i = 1; i < set.count; i++)
-		assert_true(memcmp(set.keys[i - 1], set.keys[i], KEY_SET_KEY_SIZE) < 0);
-	key_set_clear(&set);
-	assert_int_equal(key_set_add(&set, key, &is_new), 0);
-	assert_true(is_new);
+}
+
+// Keys that are spread, as ours are, and such that differ in their last octets only.
+static void test_key_set(void **)
+{
+	enum { COUNT = 5000 };
+	static uint8_t sorted[COUNT][KEY_SET_KEY_SIZE];
+	struct key_set set = {0};
+	const uint8_t none[KEY_SET_KEY_SIZE] = {0};
+	bool is_new;
+
+	key_set_sort(&set, sorted); // nothing
+	assert_int_equal(key_set_add(&set, none, &is_new), 0);
+	assert_false(is_new); // zeros: no key
+	for (unsigned spread = 0; spread < 2; spread++) {
+		add_keys(&set, COUNT, spread, true);
+		add_keys(&set, COUNT, spread, false);
+		assert_int_equal(set.count, COUNT);
+		memset(sorted, 0, sizeof(sorted));
+		key_set_sort(&set, sorted);
+		for (uint32_t i = 1; i < set.count; i++)
+			assert_true(memcmp(sorted[i - 1], sorted[i], KEY_SET_KEY_SIZE) < 0);
+		assert_memory_not_equal(sorted[0], none, KEY_SET_KEY_SIZE);
+		key_set_clear(&set);
+		assert_int_equal(set.count, 0);
+	}
+	add_keys(&set, 1, true, true);
 	key_set_fini(&set);
 }
 

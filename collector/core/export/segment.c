@@ -223,11 +223,7 @@ int segment_writer_finish(struct segment_writer *writer)
 	for (unsigned type = 0; type < RECORD_TYPE_COUNT; type++)
 		head.rows[type] = htole64(writer->rows[type]);
 	memcpy(writer->block, &head, sizeof(head));
-	err = key_set_sort(&writer->keys);
-	if (err != 0)
-		return err;
-	if (keys_size > 0)
-		memcpy(writer->block + sizeof(head), writer->keys.keys, keys_size);
+	key_set_sort(&writer->keys, (uint8_t(*)[KEY_SET_KEY_SIZE])(writer->block + sizeof(head)));
 	uint64_t sum = htole64(segment_sum(writer->block, summed));
 	memcpy(writer->block + summed, &sum, sizeof(sum));
 	memcpy(writer->block + summed + sizeof(sum), &tail, sizeof(tail));
