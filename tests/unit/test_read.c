@@ -257,6 +257,69 @@ static void test_values(void **)
 	sample_fini(&r);
 }
 
+// Only what is wanted, in its order, and of that the same as read_row_next() says.
+static void test_wanted(void **)
+{
+	static const unsigned wants[] = {CLIENT_names, CLIENT_client_key, CLIENT_vlan};
+	struct read_wanted wanted = {0};
+	struct read_value value, other;
+	unsigned found = 0;
+	struct sample r;
+
+	sample_init(&r, PROFILE_FULL, NULL, false);
+	record_client(r.record, &r.client);
+	struct batch *batch = sample_sealed(&r);
+	const uint8_t *bytes = batch->bytes, *message;
+	size_t left = batch->size, len;
+	assert_int_equal(read_delimited(&bytes, &left, &message, &len), 1);
+	for (unsigned i = 0; i < ARRAY_COUNT(wants); i++)
+		read_want(&wanted, RECORD_CLIENT, wants[i]);
+	struct read_row row = read_row_of(RECORD_CLIENT, message, len), all = row;
+	while (read_row_next_wanted(&row, &wanted, &value) == 1) {
+		do
+			assert_int_equal(read_row_next(&all, &other), 1);
+		while (other.index != CLIENT_names && other.index != CLIENT_client_key &&
+			other.index != CLIENT_vlan);
+		assert_int_equal(value.index, other.index);
+		assert_ptr_equal(value.bytes, other.bytes);
+		assert_ptr_equal(value.field, other.field);
+		assert_int_equal(value.len, other.len);
+		assert_int_equal(value.number, other.number);
+		found++;
+	}
+	assert_int_equal(found, 4); // two names
+	sample_fini(&r);
+}
+
+// What stands between is passed over whatever it says, but must be whole.
+static void test_wanted_bad(void **)
+{
+	struct read_wanted wanted = {0};
+	struct read_value value;
+
+	read_want(&wanted, RECORD_FLOW, FLOW_sequence);
+#define NEXT(row) \
+	({ \
+		struct read_row rest = \
+			read_row_of(RECORD_FLOW, (const uint8_t *)(row), sizeof(row) - 1); \
+		read_row_next_wanted(&rest, &wanted, &value); \
+	})
+	assert_int_equal(NEXT(""), 0);
+	assert_int_equal(NEXT("\x22\x02\xff\xff\x18\x07"), 1);
+	assert_int_equal(value.number, 7);
+	assert_int_equal(NEXT("\xf8\xff\xff\xff\x0f\x80\x01\x18\x08"), 1); // a later version's
+	assert_int_equal(value.number, 8);
+	assert_int_equal(NEXT("\x22\x05"), -EBADMSG);
+	assert_int_equal(NEXT("\x11\x05"), -EBADMSG);
+	assert_int_equal(NEXT("\x20\x80"), -EBADMSG);
+	assert_int_equal(NEXT("\x20\xff\xff\xff\xff\xff\xff\xff\xff\xff\x80\x01"), -EBADMSG);
+	assert_int_equal(NEXT("\x07\x01"), -EBADMSG);
+	assert_int_equal(NEXT("\x27\x01"), -EBADMSG);
+	assert_int_equal(NEXT("\x19\x01\x01\x01\x01\x01\x01\x01\x01"), -EBADMSG); // no varint
+	assert_int_equal(NEXT("\x18"), -EBADMSG);
+#undef NEXT
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -268,6 +331,8 @@ int main(void)
 		cmocka_unit_test(test_capacity),
 		cmocka_unit_test(test_delimited),
 		cmocka_unit_test(test_values),
+		cmocka_unit_test(test_wanted),
+		cmocka_unit_test(test_wanted_bad),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -25,7 +25,7 @@ struct read_row read_row_in(const struct read_row *row, const struct read_value 
 		value->bytes + value->len};
 }
 
-static bool read_varint(const uint8_t **at, const uint8_t *end, uint64_t *ret)
+static bool read_long_varint(const uint8_t **at, const uint8_t *end, uint64_t *ret)
 {
 	uint64_t value = 0;
 
@@ -38,6 +38,15 @@ static bool read_varint(const uint8_t **at, const uint8_t *end, uint64_t *ret)
 		}
 	}
 	return false;
+}
+
+// Most have one octet.
+static inline bool read_varint(const uint8_t **at, const uint8_t *end, uint64_t *ret)
+{
+	if (unlikely(*at == end || **at >= 0x80))
+		return read_long_varint(at, end, ret);
+	*ret = *(*at)++;
+	return true;
 }
 
 // The value behind a tag.
@@ -151,6 +160,75 @@ int read_row_next(struct read_row *row, struct read_value *ret)
 		return 1;
 	}
 	return row->schema == NULL ? -EBADMSG : 0;
+}
+
+void read_want(struct read_wanted *wanted, enum record_type type, unsigned index)
+{
+	const struct field_info *field = &record_schema(type)->fields[index];
+
+	REQUIRE(field->parent < 0 && index < UINT8_MAX);
+	wanted->index[field->id] = (uint8_t)(index + 1);
+}
+
+// The end of the value at `at`, or NULL: it is not whole.
+static inline const uint8_t *pass_value(const uint8_t *at, const uint8_t *end, unsigned wire)
+{
+	uint64_t left;
+
+	switch (wire) {
+	case WIRE_VARINT:
+		for (unsigned i = 0; i < VARINT_MAX && at < end; i++)
+			if (*at++ < 0x80)
+				return at;
+		return NULL;
+	case WIRE_FIXED64:
+		return end - at >= 8 ? at + 8 : NULL;
+	case WIRE_FIXED32:
+		return end - at >= 4 ? at + 4 : NULL;
+	case WIRE_BYTES:
+		return read_varint(&at, end, &left) && left <= (size_t)(end - at) ? at + left
+										  : NULL;
+	default:
+		return NULL;
+	}
+}
+
+// The first field that is wanted: 1 + its index, and its wire type; 0 at the end; or -EBADMSG.
+static int find_wanted(struct read_row *row, const struct read_wanted *wanted, unsigned *ret_wire)
+{
+	const uint8_t *at = row->at, *end = row->end;
+	uint64_t tag;
+
+	while (at != NULL && at < end) {
+		if (!read_varint(&at, end, &tag) || tag >> 3 == 0 || tag > UINT32_MAX)
+			return -EBADMSG;
+		*ret_wire = tag & 7;
+		if (tag >> 3 <= UINT8_MAX && wanted->index[tag >> 3] != 0) {
+			row->at = at;
+			return wanted->index[tag >> 3];
+		}
+		at = pass_value(at, end, *ret_wire);
+	}
+	row->at = end;
+	return at == NULL ? -EBADMSG : 0;
+}
+
+int read_row_next_wanted(
+	struct read_row *row, const struct read_wanted *wanted, struct read_value *ret)
+{
+	struct read_value value = {0};
+	unsigned wire = 0;
+
+	int found = find_wanted(row, wanted, &wire);
+	if (found <= 0)
+		return found;
+	value.index = (unsigned)found - 1;
+	value.field = &row->schema->fields[value.index];
+	if (wires[value.field->type] != wire || !read_payload(row, wire, &value) ||
+		!is_sound(&value))
+		return -EBADMSG;
+	*ret = value;
+	return 1;
 }
 
 int read_delimited(const uint8_t **bytes, size_t *left, const uint8_t **ret_row, size_t *ret_len)

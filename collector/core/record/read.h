@@ -38,6 +38,18 @@ struct read_row read_row_in(const struct read_row *row, const struct read_value 
 // version added are passed over.
 int read_row_next(struct read_row *row, struct read_value *ret);
 
+// Fields that a reader of many rows wants, none of them in a list or message: 1 + their index in
+// the record's table, by their number.
+struct read_wanted {
+	uint8_t index[UINT8_MAX + 1];
+};
+
+void read_want(struct read_wanted *wanted, enum record_type type, unsigned index);
+
+// As read_row_next(), but passes over all others, whatever they say.
+int read_row_next_wanted(
+	struct read_row *row, const struct read_wanted *wanted, struct read_value *ret);
+
 // Text that grows up to a capacity. Not terminated.
 struct read_text {
 	char *bytes;

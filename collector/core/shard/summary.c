@@ -16,6 +16,7 @@ enum {
 	SLOT_INDEX = (1 << 15) - 1, // of a slot; above it stands some of the key
 	APPLICATIONS_MAX = 512,
 	TEXT_SIZE = 48,
+	APPLICATIONS_SLOTS = 2048, // power of two
 	TOP_CLIENTS = 20,
 	TOP_APPLICATIONS = 10,
 };
@@ -23,11 +24,14 @@ enum {
 struct seen_client {
 	uint8_t key[16];
 	uint64_t bytes_up, bytes_down, flows;
-	char name[TEXT_SIZE], vendor[TEXT_SIZE], mac[20];
+	char name[TEXT_SIZE], vendor[TEXT_SIZE];
+	uint8_t mac[6];
+	bool has_mac;
 };
 
 struct seen_application {
-	char name[TEXT_SIZE];
+	uint8_t name[TEXT_SIZE]; // as it stands in the row, its first octets
+	size_t len; // in the row
 	uint64_t bytes, flows;
 };
 
@@ -37,8 +41,11 @@ struct summary {
 	uint32_t client_count;
 	uint64_t clients_more; // rows of clients for which there was no place
 	struct seen_application applications[APPLICATIONS_MAX];
+	uint16_t application_slots[APPLICATIONS_SLOTS]; // 1 + index of one, or 0
 	uint32_t application_count;
+	struct read_wanted of_client, of_usage;
 };
+static_assert((int)APPLICATIONS_MAX < (int)APPLICATIONS_SLOTS);
 
 // Names come from the network: nothing that a terminal would obey. Rows are UTF-8: C1 controls are
 // two octets there, C2 80 to C2 9F, and what is too long is cut between characters.
@@ -104,7 +111,7 @@ static void take_client(struct summary *s, struct read_row *row)
 	struct seen_client *client = NULL;
 	struct read_value value;
 
-	while (read_row_next(row, &value) > 0) {
+	while (read_row_next_wanted(row, &s->of_client, &value) > 0) {
 		// The key has the lowest number: it comes first, and again with each later row.
 		if (value.index == CLIENT_client_key) {
 			client = client_of(s, &value);
@@ -114,32 +121,51 @@ static void take_client(struct summary *s, struct read_row *row)
 		}
 		if (client == NULL)
 			continue;
-		if (value.index == CLIENT_mac && value.len == 6)
-			snprintf(client->mac, sizeof(client->mac), "%02x:%02x:%02x:%02x:%02x:%02x",
-				value.bytes[0], value.bytes[1], value.bytes[2], value.bytes[3],
-				value.bytes[4], value.bytes[5]);
-		else if (value.index == CLIENT_mac_vendor)
+		if (value.index == CLIENT_mac) {
+			memcpy(client->mac, value.bytes, sizeof(client->mac));
+			client->has_mac = true;
+		} else if (value.index == CLIENT_mac_vendor) {
 			copy_text(client->vendor, &value);
-		else if (value.index == CLIENT_names)
+		} else if (value.index == CLIENT_names) {
 			take_name(client, row, &value);
+		}
 	}
+}
+
+// Names are those of our own lists: no stranger chooses them to fill one slot.
+static uint32_t name_slot(const uint8_t *name, size_t len)
+{
+	uint32_t hash = (uint32_t)len;
+
+	for (size_t i = 0; i < len; i++)
+		hash = (hash ^ name[i]) * 0x01000193u;
+	return hash ^ hash >> 16;
 }
 
 static void book_application(
 	struct summary *s, const struct read_value *name, uint64_t bytes, uint64_t flows)
 {
-	char text[TEXT_SIZE];
-	uint32_t i = 0;
+	size_t len = MIN(name->len, sizeof(s->applications->name));
+	uint32_t at = name_slot(name->bytes, len);
+	struct seen_application *seen;
 
-	copy_text(text, name);
-	while (i < s->application_count && strcmp(s->applications[i].name, text) != 0)
-		i++;
-	if (i == APPLICATIONS_MAX)
-		return;
-	if (i == s->application_count)
-		memcpy(s->applications[s->application_count++].name, text, sizeof(text));
-	s->applications[i].bytes += bytes;
-	s->applications[i].flows += flows;
+	for (;; at++) {
+		uint16_t *slot = &s->application_slots[at & (APPLICATIONS_SLOTS - 1)];
+		if (*slot == 0 && s->application_count == APPLICATIONS_MAX)
+			return;
+		if (*slot == 0) {
+			seen = &s->applications[s->application_count++];
+			*slot = (uint16_t)s->application_count;
+			memcpy(seen->name, name->bytes, len);
+			seen->len = name->len;
+			break;
+		}
+		seen = &s->applications[*slot - 1];
+		if (seen->len == name->len && memcmp(seen->name, name->bytes, len) == 0)
+			break;
+	}
+	seen->bytes += bytes;
+	seen->flows += flows;
 }
 
 static void take_usage(struct summary *s, struct read_row *row)
@@ -148,7 +174,7 @@ static void take_usage(struct summary *s, struct read_row *row)
 	struct seen_client *client = NULL;
 	uint64_t up = 0, down = 0, flows = 0;
 
-	while (read_row_next(row, &value) > 0) {
+	while (read_row_next_wanted(row, &s->of_usage, &value) > 0) {
 		if (value.index == USAGE_client_key)
 			client = client_of(s, &value);
 		// The application where it leaves, else the category.
@@ -182,6 +208,19 @@ static void take(void *arg, enum record_type type, const uint8_t *bytes, size_t 
 		take_usage(arg, &row);
 }
 
+static void want(struct summary *s)
+{
+	static const unsigned of_client[] = {
+		CLIENT_client_key, CLIENT_mac, CLIENT_mac_vendor, CLIENT_names};
+	static const unsigned of_usage[] = {USAGE_client_key, USAGE_application, USAGE_category,
+		USAGE_bytes_up, USAGE_bytes_down, USAGE_flows};
+
+	for (unsigned i = 0; i < ARRAY_COUNT(of_client); i++)
+		read_want(&s->of_client, RECORD_CLIENT, of_client[i]);
+	for (unsigned i = 0; i < ARRAY_COUNT(of_usage); i++)
+		read_want(&s->of_usage, RECORD_USAGE, of_usage[i]);
+}
+
 int summary_new(struct summary **ret, struct record *record)
 {
 	struct summary *s = calloc(1, sizeof(*s));
@@ -194,6 +233,7 @@ int summary_new(struct summary **ret, struct record *record)
 		summary_free(s);
 		return -ENOMEM;
 	}
+	want(s);
 	record_listen(record, take, s);
 	*ret = s;
 	return 0;
@@ -226,7 +266,7 @@ static int by_bytes(const void *a, const void *b)
 
 	if (x->bytes != y->bytes)
 		return x->bytes > y->bytes ? -1 : 1;
-	return strcmp(x->name, y->name);
+	return memcmp(x->name, y->name, sizeof(x->name));
 }
 
 static const char *size_text(uint64_t bytes, char out[16])
@@ -248,8 +288,10 @@ static void print_client(const struct seen_client *client, FILE *out)
 
 	snprintf(id, sizeof(id), "client %02x%02x%02x%02x", client->key[0], client->key[1],
 		client->key[2], client->key[3]);
-	if (client->mac[0] != '\0')
-		snprintf(id, sizeof(id), "%s", client->mac);
+	if (client->has_mac)
+		snprintf(id, sizeof(id), "%02x:%02x:%02x:%02x:%02x:%02x", client->mac[0],
+			client->mac[1], client->mac[2], client->mac[3], client->mac[4],
+			client->mac[5]);
 	if (client->name[0] != '\0')
 		snprintf(id, sizeof(id), "%s", client->name);
 	fprintf(out, "  %-28.28s %-26.26s %10s up %10s down %7" PRIu64 " flows\n", id,
@@ -280,7 +322,7 @@ static void print_clients(const struct summary *s, FILE *out)
 static void print_applications(const struct summary *s, FILE *out)
 {
 	struct seen_application *sorted = calloc(s->application_count + 1, sizeof(*sorted));
-	char size[16];
+	char name[TEXT_SIZE], size[16];
 
 	if (s->application_count == 0 || sorted == NULL) {
 		free(sorted);
@@ -289,9 +331,12 @@ static void print_applications(const struct summary *s, FILE *out)
 	memcpy(sorted, s->applications, s->application_count * sizeof(*sorted));
 	qsort(sorted, s->application_count, sizeof(*sorted), by_bytes);
 	fprintf(out, "top applications, over all clients:\n");
-	for (uint32_t i = 0; i < s->application_count && i < TOP_APPLICATIONS; i++)
-		fprintf(out, "  %-28s %10s in %" PRIu64 " flows\n", sorted[i].name,
+	for (uint32_t i = 0; i < s->application_count && i < TOP_APPLICATIONS; i++) {
+		copy_text(
+			name, &(struct read_value){.bytes = sorted[i].name, .len = sorted[i].len});
+		fprintf(out, "  %-28s %10s in %" PRIu64 " flows\n", name,
 			size_text(sorted[i].bytes, size), sorted[i].flows);
+	}
 	free(sorted);
 }
 
