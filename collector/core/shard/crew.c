@@ -5,15 +5,19 @@
 #include "core/shard/cores.h"
 #include "core/shard/dispatch.h"
 #include "core/shard/sources.h"
-#include "core/shard/worker.h"
 
 #include <errno.h>
 #include <sched.h>
 #include <string.h>
 
 enum { RING_BYTES = 4 << 20 };
+#define NAP_NS (50 * NS_PER_US)
+#define SHARD_NAP_NS (2 * NS_PER_MS)
 // While main sleeps, a shard that was idle before can say more than 10000 things.
 #define LEDGER_NAP_NS (10 * NS_PER_MS)
+// The blocks between reader and shards hold more than comes meanwhile. To sleep and wake up costs
+// as much as some ten packets do.
+#define BLOCKS_NAP_NS (400 * NS_PER_US)
 enum purpose {
 	PURPOSE_FLOWS = 0x666c6f77,
 	PURPOSE_DISPATCH = 0x64697370,
@@ -252,9 +256,11 @@ void crew_free(struct crew *c)
 // ---- turning
 
 // A shard's, or the reader's: a NIC's queue fills soon.
-static uint64_t nap_ns(const struct crew *c)
+static struct nap nap_of(const struct crew *c)
 {
-	return c->config.capture->polled ? NAP_MIN_NS : NAP_MAX_NS;
+	if (c->config.capture->polled)
+		return (struct nap){NAP_NS, NAP_NS};
+	return (struct nap){c->dispatch != NULL ? BLOCKS_NAP_NS : NAP_NS, SHARD_NAP_NS};
 }
 
 static int start_workers(struct crew *c, char error[CREW_ERROR_SIZE])
@@ -274,7 +280,7 @@ static int start_workers(struct crew *c, char error[CREW_ERROR_SIZE])
 			.thread = thread_of(c, i),
 			.count = c->count,
 			.core = c->config.capture->place != NULL ? CORE_ANY : c->cores.shard[i],
-			.nap_ns = nap_ns(c),
+			.nap = nap_of(c),
 		};
 		err = worker_start(&c->members[i].worker, &config);
 		if (err)
@@ -329,9 +335,9 @@ int crew_turn(struct crew *c)
 	return -ENODATA;
 }
 
-uint64_t crew_nap_ns(const struct crew *c)
+struct nap crew_nap(const struct crew *c)
 {
-	return c->dispatch != NULL ? nap_ns(c) : LEDGER_NAP_NS;
+	return c->dispatch != NULL ? nap_of(c) : (struct nap){NAP_NS, LEDGER_NAP_NS};
 }
 
 void crew_stop(struct crew *c)

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "core/shard/shard.h"
+#include "core/shard/worker.h"
 
 #include "core/settings/interfaces.h"
 
@@ -37,7 +38,7 @@ int crew_start(struct crew *crew, char error[CREW_ERROR_SIZE]);
 // count of packets it moved, or -ENODATA when every shard has said its last. A shard whose source
 // breaks ends the others.
 int crew_turn(struct crew *crew);
-uint64_t crew_nap_ns(const struct crew *crew); // the longest that main may sleep between turns
+struct nap crew_nap(const struct crew *crew); // how main may sleep between turns
 void crew_stop(struct crew *crew); // ends the sources: the next turns flush
 
 // Where the ledger hears the shards; `*ret_count` of them.

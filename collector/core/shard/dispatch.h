@@ -1,7 +1,7 @@
 // Dispatch: one reader for several shards, where a source has one queue only (a capture file,
 // standard input). The reader decodes, so that it knows each packet's flow, and hands the packet,
-// its bytes lent or copied, to the shard that the flow belongs to: by a symmetric keyed hash of the very key
-// that the flow table uses. Each shard sees it as a capture source of its own.
+// its bytes lent or copied, to the shard that the flow belongs to: by a symmetric keyed hash of the
+// very key that the flow table uses. Each shard sees it as a capture source of its own.
 //
 // Packets travel in blocks, through a ring to the shard and, once released, through another back.
 // A shard whose blocks are all on their way makes the reader wait. The reader's clock is every

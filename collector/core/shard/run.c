@@ -8,7 +8,6 @@
 #include "core/shard/identity.h"
 #include "core/shard/process.h"
 #include "core/shard/summary.h"
-#include "core/shard/worker.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -457,6 +456,7 @@ static void stop_source(struct run *r)
 // written.
 static void turn(struct run *r)
 {
+	const struct nap nap = crew_nap(r->crew);
 	bool terminal = isatty(STDERR_FILENO) != 0;
 	uint32_t idle = 0;
 	int count;
@@ -469,7 +469,7 @@ static void turn(struct run *r)
 		if (count > 0 || taken > 0)
 			idle = 0;
 		else if (r->settings->shards > 1) // nobody has waited yet
-			worker_nap(&idle, crew_nap_ns(r->crew));
+			worker_nap(&idle, &nap);
 		housekeeping(r, terminal);
 	} while (count != -ENODATA);
 	// However short the run was.

@@ -10,12 +10,12 @@
 
 #define STATS_NS (100 * NS_PER_MS)
 
-void worker_nap(uint32_t *idle, uint64_t max_ns)
+void worker_nap(uint32_t *idle, const struct nap *nap)
 {
-	uint64_t ns = max_ns;
+	uint64_t ns = nap->longest_ns;
 
-	if (NAP_MIN_NS << *idle < max_ns)
-		ns = NAP_MIN_NS << (*idle)++;
+	if (nap->first_ns << *idle < nap->longest_ns)
+		ns = nap->first_ns << (*idle)++;
 	nanosleep(&(struct timespec){.tv_nsec = (long)ns}, NULL);
 }
 
@@ -52,7 +52,7 @@ static void *worker_main(void *arg)
 			told_ns = shard->now_ns;
 		}
 		if (count == 0)
-			worker_nap(&idle, w->config.nap_ns);
+			worker_nap(&idle, &w->config.nap);
 		else
 			idle = 0;
 	} while (count != -ENODATA);

@@ -5,6 +5,11 @@
 
 #include <pthread.h>
 
+// How long who polls other threads sleeps when there was nothing to do: longer with each such turn.
+struct nap {
+	uint64_t first_ns, longest_ns;
+};
+
 struct worker_config {
 	struct shard *shard; // borrowed, like the next
 	const struct capture_ops *source; // the run's
@@ -12,11 +17,8 @@ struct worker_config {
 	uint32_t thread; // of those that receive or turn shards
 	uint32_t count;
 	int core; // CORE_ANY: where the source places it, or the scheduler
-	uint64_t nap_ns; // the longest between turns
+	struct nap nap; // between turns
 };
-
-#define NAP_MIN_NS (50 * NS_PER_US)
-#define NAP_MAX_NS (2 * NS_PER_MS) // for it the blocks between reader and shards hold enough
 
 struct worker {
 	struct worker_config config;
@@ -42,6 +44,5 @@ static inline bool worker_runs(const struct worker *worker)
 // What its source has lost, a tenth of a second ago at the most.
 void worker_stats(const struct worker *worker, struct capture_stats *ret);
 
-// Whoever polls other threads sleeps here when there was nothing to do: NAP_MIN_NS at first, then
-// longer with each such turn, which `*idle` counts, up to `max_ns`.
-void worker_nap(uint32_t *idle, uint64_t max_ns);
+// Sleeps as `nap` has it; `*idle` counts the turns.
+void worker_nap(uint32_t *idle, const struct nap *nap);
