@@ -112,12 +112,12 @@ struct flow {
 	uint64_t syn_ts_ns; // capture's own time of the last SYN, for RTT
 	uint64_t first_payload_ts_ns; // the same of the initiator's first payload; 0: none yet
 	uint32_t hash;
-	uint32_t ended_next; // pool index: list of ended and cut flows
 	uint32_t segment; // segments written so far (core/classify counts)
 	uint8_t end_reason; // enum end_reason, while on the list
 	uint8_t iface;
 	uint8_t has_mac; // bit e: the MAC of end e is known
 	uint8_t first_end; // which end sent the first packet
+	uint32_t reserved;
 
 	struct flow_more *more; // its own
 	uint8_t mac[2][6]; // by end; see has_mac

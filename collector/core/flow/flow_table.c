@@ -20,7 +20,11 @@ enum {
 	// segment: at most a batch of evicted and a batch of replaced ones.
 	SPARE_FLOWS = 4 * PACKET_BATCH_MAX,
 	WALK_PACKETS = 8, // between two steps of the walk; a power of two
-	WALKED = 8, // between a flow that is due soon and its bucket, when they are got under way
+	WALK_REST =
+		8, // between a flow that is due soon and its bucket, when they are got under way
+	WALK_EVICTED =
+		96, // so far ahead of the next to be evicted: a batch's, and those on the way
+	WALKED = 128, // a power of two
 	EVICT_LOOKS = 8, // candidates compared for one eviction
 	CONVERSATION_PACKETS = 6, // a handshake, a question and its answer are fewer
 };
@@ -48,15 +52,16 @@ struct flow_table {
 	struct pool flows;
 	struct flow_more *more; // of each flow, by its index
 	struct flow_wheel *wheel;
-	uint32_t ended_first, ended_last; // list of flows that ended or were cut
+	uint32_t *ended; // list of flows that ended or were cut: a ring with room for all
+	uint32_t ended_mask;
+	uint32_t ended_first, ended_count;
 	uint64_t now_ns; // latest table time seen
 	uint32_t flush_bucket;
 	struct wheel_walk walk; // ahead of what is due
 	uint64_t walk_until_ns;
 	uint32_t walked[WALKED]; // the last it met; a ring
 	uint32_t walked_count;
-	uint32_t next_evicted[PACKET_BATCH_MAX]; // the next to go, as far as it is known
-	uint32_t next_evicted_count;
+	uint32_t walked_first; // of these the next to be evicted
 	uint32_t evicted; // for the batch at hand
 
 	// Of the batch at hand.
@@ -92,14 +97,31 @@ static inline unsigned lanes_match(const uint32_t *lanes, uint32_t value)
 #endif
 }
 
+// As pool_at() and pool_index() have it, but that the compiler knows the size.
 static struct flow *flow_at(const struct flow_table *t, uint32_t idx)
 {
-	return pool_at(&t->flows, idx);
+	INVARIANT(idx < t->flows.max);
+	return (struct flow *)(void *)t->flows.objects + idx;
+}
+
+static uint32_t flow_index(const struct flow_table *t, const struct flow *flow)
+{
+	return (uint32_t)(flow - (const struct flow *)(const void *)t->flows.objects);
 }
 
 static size_t more_bytes(const struct flow_table *t)
 {
 	return ((size_t)t->settings.flows_max + SPARE_FLOWS) * sizeof(struct flow_more);
+}
+
+static uint32_t ring_mask(uint32_t entries)
+{
+	return UINT32_MAX >> __builtin_clz(entries);
+}
+
+static size_t ended_bytes(const struct flow_table *t)
+{
+	return ((size_t)t->ended_mask + 1) * sizeof(uint32_t);
 }
 
 int flow_table_new(
@@ -114,7 +136,7 @@ int flow_table_new(
 	memset(t, 0, sizeof(*t));
 	t->settings = *settings;
 	t->counters = counters;
-	t->ended_first = t->ended_last = t->walk.next = POOL_NONE;
+	t->walk.next = POOL_NONE;
 	t->idle_ns[TIMEOUT_TCP] = settings->idle_tcp_ns;
 	t->idle_ns[TIMEOUT_UDP] = settings->idle_udp_ns;
 	t->idle_ns[TIMEOUT_OTHER] = settings->idle_icmp_ns;
@@ -128,7 +150,9 @@ int flow_table_new(
 	if (!err)
 		err = pool_init(&t->flows, settings->flows_max + SPARE_FLOWS, sizeof(struct flow));
 	t->more = memory_reserve(more_bytes(t));
-	if (!err && t->more == NULL)
+	t->ended_mask = ring_mask(settings->flows_max + SPARE_FLOWS);
+	t->ended = memory_reserve(ended_bytes(t));
+	if (!err && (t->more == NULL || t->ended == NULL))
 		err = -ENOMEM;
 	if (!err)
 		err = flow_wheel_new(&t->wheel, settings->flows_max + SPARE_FLOWS);
@@ -151,6 +175,7 @@ void flow_table_free(struct flow_table *t)
 		return;
 	flow_wheel_free(t->wheel);
 	memory_release(t->more, more_bytes(t));
+	memory_release(t->ended, ended_bytes(t));
 	pool_fini(&t->flows);
 	memory_release(t->buckets, (t->bucket_mask + (size_t)1) * sizeof(struct bucket));
 	free(t);
@@ -159,7 +184,7 @@ void flow_table_free(struct flow_table *t)
 size_t flow_table_bytes(const struct flow_table *t)
 {
 	return sizeof(*t) + (t->bucket_mask + (size_t)1) * sizeof(struct bucket) +
-		pool_bytes(&t->flows) + more_bytes(t) + flow_wheel_bytes(t->wheel);
+		pool_bytes(&t->flows) + more_bytes(t) + ended_bytes(t) + flow_wheel_bytes(t->wheel);
 }
 
 uint32_t flow_table_count(const struct flow_table *t)
@@ -213,7 +238,7 @@ static void table_insert(struct flow_table *t, uint32_t idx, uint64_t hash)
 
 static void table_remove(struct flow_table *t, const struct flow *flow)
 {
-	uint32_t idx = pool_index(&t->flows, flow);
+	uint32_t idx = flow_index(t, flow);
 	uint32_t home = flow->hash & t->bucket_mask;
 
 	for (uint32_t b = 0; b <= t->farthest; b++) {
@@ -246,16 +271,9 @@ static bool segment_empty(const struct flow *flow)
 static void list_add(
 	struct flow_table *t, struct flow *flow, enum end_reason reason, uint64_t when_ns)
 {
-	uint32_t idx = pool_index(&t->flows, flow);
-
 	flow->end_reason = (uint8_t)reason;
 	flow->ended_ns = when_ns;
-	flow->ended_next = POOL_NONE;
-	if (t->ended_first == POOL_NONE)
-		t->ended_first = idx;
-	else
-		flow_at(t, t->ended_last)->ended_next = idx;
-	t->ended_last = idx;
+	t->ended[(t->ended_first + t->ended_count++) & t->ended_mask] = flow_index(t, flow);
 }
 
 // Out of the table and onto the list. The wheel must not hold the flow any more.
@@ -273,7 +291,7 @@ static void flow_end(
 static void flow_end_linked(
 	struct flow_table *t, struct flow *flow, enum end_reason reason, uint64_t when_ns)
 {
-	flow_wheel_unlink(t->wheel, pool_index(&t->flows, flow));
+	flow_wheel_unlink(t->wheel, flow_index(t, flow));
 	flow_end(t, flow, reason, when_ns);
 }
 
@@ -284,7 +302,7 @@ static uint64_t wheel_deadline(const struct flow_table *t, const struct flow *fl
 
 static void wheel_link(struct flow_table *t, struct flow *flow)
 {
-	flow_wheel_link(t->wheel, pool_index(&t->flows, flow), wheel_deadline(t, flow), t->now_ns);
+	flow_wheel_link(t->wheel, flow_index(t, flow), wheel_deadline(t, flow), t->now_ns);
 }
 
 // Cuts that came due while there was nothing to report leave no row.
@@ -298,11 +316,12 @@ static void skip_empty_cuts(const struct flow_table *t, struct flow *flow, uint6
 
 struct flow *flow_table_ended(struct flow_table *t)
 {
-	if (t->ended_first == POOL_NONE)
+	if (t->ended_count == 0) {
+		t->ended_first = 0; // the same lines again
 		return NULL;
-	struct flow *flow = flow_at(t, t->ended_first);
-	t->ended_first = flow->ended_next;
-	return flow;
+	}
+	t->ended_count--;
+	return flow_at(t, t->ended[t->ended_first++ & t->ended_mask]);
 }
 
 void flow_table_done(struct flow_table *t, struct flow *flow)
@@ -318,7 +337,7 @@ void flow_table_done(struct flow_table *t, struct flow *flow)
 	counter_add(t->counters, by_reason[flow->end_reason], 1);
 	counter_add(t->counters, COUNTER_packets_in_flows, flow->packets[0] + flow->packets[1]);
 	if (flow->bits & FLOW_ENDED) {
-		pool_give(&t->flows, pool_index(&t->flows, flow));
+		pool_give(&t->flows, flow_index(t, flow));
 		return;
 	}
 	memset(flow->packets, 0, sizeof(flow->packets));
@@ -352,36 +371,56 @@ static bool flow_due(struct flow_table *t, struct flow *flow, uint64_t now_ns)
 	return false;
 }
 
-// Flows that end have not been touched for long: they are got under way together, then their
-// buckets and the rest of them, which the flows know.
-static void prefetch_flows(const struct flow_table *t, const uint32_t *list, uint32_t count)
+// Flows that end have not been touched for long: they are got under way first, then their buckets
+// and the rest of them, which they know.
+static void prefetch_rest(const struct flow_table *t, uint32_t idx)
 {
-	for (uint32_t i = 0; i < count; i++)
-		prefetch_octets(flow_at(t, list[i]), sizeof(struct flow));
-}
+	const struct flow *flow = flow_at(t, idx);
 
-static void prefetch_rest(const struct flow_table *t, const uint32_t *list, uint32_t count)
-{
-	for (uint32_t i = 0; i < count; i++) {
-		const struct flow *flow = flow_at(t, list[i]);
-		prefetch(&t->buckets[flow->hash & t->bucket_mask]);
-		if (flow_has_more(flow))
-			prefetch_octets(flow->more, sizeof(*flow->more));
-	}
+	prefetch(&t->buckets[flow->hash & t->bucket_mask]);
+	if (flow_has_more(flow))
+		prefetch_octets(flow->more, sizeof(*flow->more));
 }
 
 // A step ahead of the wheel: a flow that will be due soon, and the bucket of one met before. One
 // leads to the next, a cache miss each: so they are looked for while other work is done, in steps
-// so far apart that each finds what the one before it fetched.
-static void step_ahead(struct flow_table *t)
+// so far apart that each finds what the one before it fetched. While flows are evicted, those that
+// are due first go: then each packet takes a step.
+static __attribute__((noinline)) void step_ahead(struct flow_table *t)
 {
-	if (!flow_wheel_walk_on(t->wheel, &t->walk, t->walk_until_ns))
+	uint64_t until_ns = t->walk_until_ns;
+
+	if (t->evicted > 0) {
+		if (t->walked_count - t->walked_first >= WALK_EVICTED)
+			return;
+		until_ns = UINT64_MAX;
+	}
+	if (!flow_wheel_walk_on(t->wheel, &t->walk, until_ns))
 		return;
-	uint32_t *place = &t->walked[t->walked_count++ % WALKED];
-	if (t->walked_count > WALKED)
-		prefetch_rest(t, place, 1);
-	*place = flow_wheel_walk(t->wheel, &t->walk);
-	prefetch_flows(t, place, 1);
+	uint32_t idx = flow_wheel_walk(t->wheel, &t->walk);
+	t->walked[t->walked_count++ % WALKED] = idx;
+	if (t->evicted == 0)
+		t->walked_first = t->walked_count;
+	prefetch_octets(flow_at(t, idx), sizeof(struct flow));
+	if (t->walked_count > WALK_REST)
+		prefetch_rest(t, t->walked[(t->walked_count - 1 - WALK_REST) % WALKED]);
+}
+
+// Packets between two steps, as a mask.
+static uint32_t between_steps(const struct flow_table *t)
+{
+	return t->evicted > 0 ? 0 : WALK_PACKETS - 1;
+}
+
+// Who is evicted first, of those met ahead. Where it is none of them, the walk begins anew there.
+static void walk_evicted(struct flow_table *t)
+{
+	uint32_t first = flow_wheel_first(t->wheel);
+
+	while (t->walked_first != t->walked_count && t->walked[t->walked_first % WALKED] != first)
+		t->walked_first++;
+	if (t->walked_first == t->walked_count)
+		t->walk = (struct wheel_walk){.next = POOL_NONE};
 }
 
 bool flow_table_expire(struct flow_table *t, uint64_t now_ns, uint32_t max)
@@ -409,7 +448,7 @@ static void prefetch_flush(const struct flow_table *t)
 
 	for (unsigned e = 0; e < BUCKET_ENTRIES; e++)
 		if (bucket->signature[e] != 0)
-			prefetch_flows(t, &bucket->idx[e], 1);
+			prefetch_octets(flow_at(t, bucket->idx[e]), sizeof(struct flow));
 }
 
 bool flow_table_flush(struct flow_table *t, uint64_t now_ns, uint32_t max)
@@ -457,7 +496,7 @@ static bool better_victim(const struct flow *a, const struct flow *b)
 // Links an entry of the first slot anew, at its true deadline and behind all that are due then.
 static void wheel_renew(struct flow_table *t, struct flow *flow)
 {
-	flow_wheel_unlink(t->wheel, pool_index(&t->flows, flow));
+	flow_wheel_unlink(t->wheel, flow_index(t, flow));
 	wheel_link(t, flow);
 }
 
@@ -612,18 +651,8 @@ static void evict_for_batch(struct flow_table *t)
 
 	for (t->evicted = 0; unlikely(t->count > room); t->evicted++)
 		evict(t);
-}
-
-// In a flood each batch evicts as many as the one before it.
-static void foresee_evictions(struct flow_table *t)
-{
-	uint32_t max = MIN(t->evicted, (uint32_t)ARRAY_COUNT(t->next_evicted));
-
-	t->next_evicted_count = 0;
-	if (likely(max == 0))
-		return;
-	t->next_evicted_count = flow_wheel_list_first(t->wheel, t->next_evicted, max);
-	prefetch_flows(t, t->next_evicted, t->next_evicted_count);
+	if (unlikely(t->evicted > 0))
+		walk_evicted(t);
 }
 
 static void prefetch_flow(const struct flow_table *t, uint32_t idx, const struct packet *p)
@@ -640,14 +669,14 @@ static void prefetch_flow(const struct flow_table *t, uint32_t idx, const struct
 void flow_table_prepare(struct flow_table *t, struct packet_batch *batch)
 {
 	bool vlan_in_key = t->settings.vlan_in_key;
+	uint32_t between = between_steps(t);
 
 	t->walk_until_ns = batch->now_ns + WALK_AHEAD_NS;
-	prefetch_rest(t, t->next_evicted, t->next_evicted_count);
 	for (uint32_t i = 0; i < batch->count; i++) {
 		struct packet *p = &batch->packets[i];
 		struct flow_key *key = &t->keys[i];
 		p->flow = NULL;
-		if (i % WALK_PACKETS == 0)
+		if ((i & between) == 0)
 			step_ahead(t);
 		if (unlikely(p->fate != PACKET_FLOW))
 			continue;
@@ -676,7 +705,6 @@ void flow_table_prepare(struct flow_table *t, struct packet_batch *batch)
 			prefetch_flow(t, idx, p);
 		}
 	}
-	foresee_evictions(t);
 }
 
 static void prefetch_cold(const struct flow *flow)
@@ -756,7 +784,7 @@ static void first_payload(struct flow *flow, const struct packet *p, unsigned en
 static void close_timeout(struct flow_table *t, struct flow *flow)
 {
 	flow->timeout_class = TIMEOUT_CLOSED;
-	flow_wheel_unlink(t->wheel, pool_index(&t->flows, flow));
+	flow_wheel_unlink(t->wheel, flow_index(t, flow));
 	wheel_link(t, flow);
 }
 
@@ -833,7 +861,7 @@ static __attribute__((noinline)) bool update_slow(
 		if (verdict != FLOW_GOES_ON && touched(batch, from, i, flow))
 			return false;
 		if (verdict == FLOW_IS_CUT) {
-			flow_wheel_unlink(t->wheel, pool_index(&t->flows, flow));
+			flow_wheel_unlink(t->wheel, flow_index(t, flow));
 			list_add(t, flow, END_ACTIVE, when_ns);
 			return false;
 		}
@@ -857,13 +885,13 @@ static __attribute__((noinline)) bool update_slow(
 
 uint32_t flow_table_update(struct flow_table *t, struct packet_batch *batch, uint32_t from)
 {
-	uint32_t to = batch->count;
+	uint32_t to = batch->count, between = between_steps(t);
 
 	for (uint32_t i = from; i < to; i++) {
 		struct packet *p = &batch->packets[i];
 		struct flow *flow = t->candidates[i];
 
-		if (i % WALK_PACKETS == 0)
+		if ((i & between) == 0)
 			step_ahead(t);
 		if (unlikely(p->fate != PACKET_FLOW))
 			continue;

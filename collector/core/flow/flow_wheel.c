@@ -187,26 +187,6 @@ uint32_t flow_wheel_walk(const struct flow_wheel *wheel, struct wheel_walk *walk
 	return idx;
 }
 
-static uint32_t list_slot(const struct flow_wheel *wheel, uint32_t idx, uint32_t *ret, uint32_t max)
-{
-	uint32_t count = 0;
-
-	for (; count < max && !(idx & END_OF_SLOT); idx = wheel->links[idx].next)
-		ret[count++] = idx;
-	return count;
-}
-
-uint32_t flow_wheel_list_first(const struct flow_wheel *wheel, uint32_t *ret, uint32_t max)
-{
-	uint64_t tick = MAX(wheel->tick, wheel->empty_to), end = wheel->tick + SLOTS;
-	uint32_t count = 0;
-
-	for (; count < max && (tick = used_from(wheel, tick, end)) < end; tick++)
-		count += list_slot(
-			wheel, wheel->first[tick & (SLOTS - 1)], ret + count, max - count);
-	return count;
-}
-
 uint64_t flow_wheel_clock(const struct flow_wheel *wheel)
 {
 	// What is known to be empty has nothing to return.

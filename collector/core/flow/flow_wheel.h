@@ -48,8 +48,5 @@ bool flow_wheel_walk_on(const struct flow_wheel *wheel, struct wheel_walk *walk,
 // Returns walk->next, which is one, and steps on in its slot.
 uint32_t flow_wheel_walk(const struct flow_wheel *wheel, struct wheel_walk *walk);
 
-// Lists the entries that will be first, one after the other, at most `max`; returns how many.
-uint32_t flow_wheel_list_first(const struct flow_wheel *wheel, uint32_t *ret, uint32_t max);
-
 // Every entry with a deadline before this time has been returned.
 uint64_t flow_wheel_clock(const struct flow_wheel *wheel);
