@@ -63,6 +63,8 @@ struct capture {
 	uint32_t poll_ms;
 	bool shared_wait; // somebody else waits
 	bool watched; // a network interface that can go down, not "any"
+	bool down; // it is
+	int index; // of the interface: one made anew by its name is another, which is not heard
 	bool packet_clock;
 	uint64_t exit_idle_ns;
 	int fanout; // the group's number; queue 0's is the one that counts
@@ -191,10 +193,10 @@ static int open_file(struct capture *capture, const char *path, char error[CAPTU
 
 static bool interface_up(const struct capture *capture)
 {
-	struct ifreq request = {0};
+	struct ifreq request = {.ifr_ifindex = capture->index};
 
-	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", capture->name);
-	return ioctl(capture->fd, SIOCGIFFLAGS, &request) == 0 && (request.ifr_flags & IFF_UP);
+	return ioctl(capture->fd, SIOCGIFNAME, &request) == 0 &&
+		ioctl(capture->fd, SIOCGIFFLAGS, &request) == 0 && (request.ifr_flags & IFF_UP);
 }
 
 static int activate(struct capture *capture, const struct capture_config *config,
@@ -253,6 +255,7 @@ static int open_live(struct capture *capture, const struct capture_config *confi
 	if (capture->fd < 0)
 		return explain(
 			error, -EIO, "interface \"%s\" cannot be waited for", config->interface);
+	capture->index = (int)if_nametoindex(config->interface);
 	capture->watched = interface_up(capture);
 	capture_clock_start(&capture->clock);
 	memory_prefault(capture->frames, FRAMES_SIZE);
@@ -609,7 +612,10 @@ static int receive_live(struct capture *capture, struct packet_batch *batch)
 	bool idle = capture_clock_idle(&capture->clock, batch, capture->exit_idle_ns);
 	if (batch->count > 0) // an error comes again with the next call
 		return (int)batch->count;
-	if (capture->watched && !interface_up(capture))
+	bool was_down = capture->down;
+	capture->down = capture->watched && !interface_up(capture);
+	capture->stats.times_down += capture->down && !was_down;
+	if (capture->down)
 		return explain(capture->error, -ENETDOWN, "interface \"%s\" went down or away",
 			capture->name);
 	if (status < 0)

@@ -294,6 +294,7 @@ static void capture_get_stats(struct capture *capture, struct capture_stats *ret
 	if (!capture->watches)
 		return; // they are the port's, which has no other count of them: once
 	port_lost(capture->port, ret->nic_lost);
+	ret->times_down = port_times_down(capture->port);
 	for (unsigned i = 0; i < NIC_LOSS_COUNT; i++)
 		ret->dropped_nic += ret->nic_lost[i];
 }

@@ -30,6 +30,7 @@ struct port {
 	struct rte_eth_rss_conf hash;
 	bool started;
 	bool link_up;
+	uint64_t times_down;
 	char name[PORT_NAME_SIZE];
 	char device[RTE_DEV_NAME_MAX_LEN]; // "": not watched
 	struct rte_mempool *pool;
@@ -471,16 +472,25 @@ int port_check(struct port *port)
 {
 	struct rte_eth_link link = {0};
 
-	if (port_removed(port) || rte_eth_dev_is_removed(port->id) == 1)
+	if (port_removed(port) || rte_eth_dev_is_removed(port->id) == 1) {
+		port->times_down += port->link_up;
+		port->link_up = false;
 		return -ENODEV;
+	}
 	read_clocks(port);
 	if (rte_eth_link_get_nowait(port->id, &link) != 0)
 		return 0;
 	bool up = link.link_status == RTE_ETH_LINK_UP;
 	if (up != port->link_up)
 		log_warning("port \"%s\": the link is %s", port->name, up ? "up again" : "down");
+	port->times_down += port->link_up && !up;
 	port->link_up = up;
 	return 0;
+}
+
+uint64_t port_times_down(const struct port *port)
+{
+	return port->times_down;
 }
 
 void port_lost(struct port *port, uint64_t ret[NIC_LOSS_COUNT])

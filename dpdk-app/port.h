@@ -58,3 +58,6 @@ int port_check(struct port *port);
 // Packets that the NIC or its driver lost since port_open(), by cause; of a port that was removed,
 // what was known last. The thread of port_check(), or main while that does not run.
 void port_lost(struct port *port, uint64_t ret[NIC_LOSS_COUNT]);
+
+// How often its link went down, or it away. The same threads.
+uint64_t port_times_down(const struct port *port);

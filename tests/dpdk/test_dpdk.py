@@ -414,7 +414,8 @@ class OnInterfaces(Running):
         self.net.call("ip", "link", "set", "tapped", "up")
         self.says(process, 'port "net_tap0": the link is up again')
         self.assertIsNone(process.poll())
-        self.health(process)
+        _, health = self.health(process)
+        self.assertEqual([entry["times_down"] for entry in health["interfaces"]], [1])
 
     def test_live_weir_with_a_files_clock(self):
         """--clock packet and --exit-idle on an interface: nothing is stamped later than the last

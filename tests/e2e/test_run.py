@@ -760,6 +760,26 @@ class Live(Scratch):
         self.assertEqual(done.status, 1, done.said)
         self.assertIn("near", done.said)
         self.assertEqual(done.health()["packets"], 50)
+        self.assertEqual([i["times_down"] for i in done.health()["interfaces"]], [1])
+
+    def test_interface_made_anew(self):
+        """By its old name it is another one, of which nothing is heard: so it is not up again."""
+        self.cross("near2", "far2")
+        with open(self.path("said"), "wb") as said:
+            process = self.start(*FULL, "-i", "near2", stderr=said)
+            self.net.call("ip", "link", "delete", "near2")
+            self.cross("near2", "far2")
+            self.net.send([packet for _, packet in datagrams(30)], 1, "far2")
+            self.net.send([packet for _, packet in datagrams(50)])
+            time.sleep(1)
+            done = self.stop(process, signal.SIGTERM)
+        with open(self.path("said"), encoding="utf-8") as file:
+            told = file.read()
+        self.assertEqual(told.count('interface "near2" went down or away'), 1)
+        self.assertNotIn("is up again", told)
+        self.assertEqual([(i["name"], i["packets"], i.get("times_down"))
+                          for i in done.health()["interfaces"]],
+                         [("near", 50, None), ("near2", 0, 1)])
 
     def cross(self, near, far):
         """A second pair of interfaces."""
@@ -832,6 +852,7 @@ class Live(Scratch):
                 seen = {"near": 0, "near2": 0}
                 for i in done.health()["interfaces"]:
                     seen[i["name"]] += i["packets"]
+                    self.assertEqual(i.get("times_down"), 2 if i["name"] == "near2" else None)
                 self.assertEqual(seen, {"near": 50, "near2": 30})
                 self.net.call("ip", "link", "set", "near2", "up")
 

@@ -188,7 +188,7 @@ static void fill_health(struct sample *r)
 	for (unsigned i = 0; i < COUNTER_COUNT; i++)
 		r->counters[i] = 1000 + i;
 	r->counters[COUNTER_dpi_states] = r->counters[COUNTER_dpi_states_back] + 3;
-	r->interface = (struct health_interface){"br-lan", 7, 1, 2, 3, 15, {4, 5, 6}};
+	r->interface = (struct health_interface){"br-lan", 7, 1, 2, 3, 15, {4, 5, 6}, 7};
 	r->memory = (struct memory_pool){"flows", 5, 6};
 	r->health = (struct health_row){
 		.time_ns = UINT64_C(1700000300000000000),

@@ -199,7 +199,7 @@ static void test_health(void **)
 		"\",\"loaded_at\":\"2025-06-15T15:06:40.123456789Z\"},"
 		"\"interfaces\":[{\"name\":\"br-lan\",\"queue\":7,\"packets\":1,\"bytes\":2,"
 		"\"dropped_kernel\":3,\"dropped_nic\":15,\"nic_missed\":4,\"nic_errors\":5,"
-		"\"nic_no_buffer\":6}],\"packets\":1000,"
+		"\"nic_no_buffer\":6,\"times_down\":7}],\"packets\":1000,"
 		"\"packets_in_flows\":1002,\"packets_consumed\":1003,"
 		"\"drops\":[{\"reason\":\"link_truncated\",\"packets\":",
 		"\"dpi\":{\"states\":3,\"verdicts\":1013,\"given_up\":1014,"

@@ -46,6 +46,7 @@ struct capture_stats {
 	uint64_t dropped_kernel; // lost before we could read them
 	uint64_t dropped_nic;
 	uint64_t nic_lost[NIC_LOSS_COUNT]; // of those, by cause, where the source can tell
+	uint64_t times_down; // how often the interface went down or away, live
 	int64_t clock_step_ns; // how far the wall clock was moved since the start, live
 };
 

@@ -27,7 +27,7 @@ struct merge_source {
 	// Owner: wo, others: ro, like all that follows.
 	_Atomic(const char *) broken; // NULL, or one of them
 	_Atomic uint64_t seen_packets, seen_bytes, dropped_kernel, dropped_nic;
-	_Atomic uint64_t nic_lost[NIC_LOSS_COUNT];
+	_Atomic uint64_t nic_lost[NIC_LOSS_COUNT], times_down;
 	_Atomic int64_t clock_step_ns;
 	struct packet_batch batch;
 };
@@ -363,6 +363,8 @@ static void merge_stats(struct capture *m, struct capture_stats *ret)
 		atomic_store_explicit(&s->seen_bytes, s->bytes, memory_order_relaxed);
 		atomic_store_explicit(&s->dropped_kernel, one.dropped_kernel, memory_order_relaxed);
 		atomic_store_explicit(&s->dropped_nic, one.dropped_nic, memory_order_relaxed);
+		ret->times_down += one.times_down;
+		atomic_store_explicit(&s->times_down, one.times_down, memory_order_relaxed);
 		atomic_store_explicit(&s->clock_step_ns, one.clock_step_ns, memory_order_relaxed);
 	}
 }
@@ -375,6 +377,7 @@ void merge_source_stats(const struct capture *m, uint32_t i, struct capture_stat
 	*ret_stats = (struct capture_stats){
 		.dropped_kernel = atomic_load_explicit(&s->dropped_kernel, memory_order_relaxed),
 		.dropped_nic = atomic_load_explicit(&s->dropped_nic, memory_order_relaxed),
+		.times_down = atomic_load_explicit(&s->times_down, memory_order_relaxed),
 		.clock_step_ns = atomic_load_explicit(&s->clock_step_ns, memory_order_relaxed),
 	};
 	for (unsigned c = 0; c < NIC_LOSS_COUNT; c++)

@@ -78,6 +78,7 @@ struct health_interface {
 	uint32_t queue;
 	uint64_t packets, bytes, dropped_kernel, dropped_nic;
 	uint64_t nic_lost[NIC_LOSS_COUNT];
+	uint64_t times_down;
 };
 
 // SCHEMA.md, health.lost: why a row did not arrive.

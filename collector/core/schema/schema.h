@@ -433,7 +433,8 @@ const char *schema_unit_name(enum field_unit unit); // "ns"; "" for none and for
 	HS(S, interfaces, 8, nic_errors, COUNT64, PACKETS, e->nic_lost[NIC_ERRORS] > 0, \
 		e->nic_lost[NIC_ERRORS]) \
 	HS(S, interfaces, 9, nic_no_buffer, COUNT64, PACKETS, e->nic_lost[NIC_NO_BUFFER] > 0, \
-		e->nic_lost[NIC_NO_BUFFER])
+		e->nic_lost[NIC_NO_BUFFER]) \
+	HS(S, interfaces, 10, times_down, COUNT64, NONE, e->times_down > 0, e->times_down)
 #define HEALTH_DROPS_FIELDS(S) \
 	HS(S, drops, 1, reason, STRING, NONE, true, text(drop_reason_name(e->reason))) \
 	HS(S, drops, 2, packets, COUNT64, PACKETS, true, e->packets)
@@ -510,7 +511,8 @@ const char *schema_unit_name(enum field_unit unit); // "ns"; "" for none and for
 		text(row->version)) \
 	H(F, 12, policy, MESSAGE, NONE, "", "", true, put_health_policy(d, at, row)) \
 	HEALTH_POLICY_FIELDS(S) \
-	H(F, 13, interfaces, LIST, NONE, "86, 85, 135", "", row->interface_count > 0, \
+	H(F, 13, interfaces, LIST, NONE, "86, 85, 135", \
+		"times_down: how often it went down or away", row->interface_count > 0, \
 		put_health_interfaces(d, at, row)) \
 	HEALTH_INTERFACES_FIELDS(S) \
 	H(F, 14, packets, COUNT64, PACKETS, "", "seen in all", true, \

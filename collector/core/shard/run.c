@@ -314,6 +314,7 @@ static void sum_sources(
 		crew_source(r->crew, i / queues, one.queue, &stats, &one.packets, &one.bytes);
 		one.dropped_kernel = stats.dropped_kernel;
 		one.dropped_nic = stats.dropped_nic;
+		one.times_down = stats.times_down;
 		ret->dropped_kernel += stats.dropped_kernel;
 		ret->dropped_nic += stats.dropped_nic;
 		for (unsigned c = 0; c < NIC_LOSS_COUNT; c++)

@@ -29,6 +29,7 @@ static void publish_stats(struct worker *w)
 	atomic_store_explicit(&w->dropped_nic, stats.dropped_nic, memory_order_relaxed);
 	for (unsigned i = 0; i < NIC_LOSS_COUNT; i++)
 		atomic_store_explicit(&w->nic_lost[i], stats.nic_lost[i], memory_order_relaxed);
+	atomic_store_explicit(&w->times_down, stats.times_down, memory_order_relaxed);
 	atomic_store_explicit(&w->clock_step_ns, stats.clock_step_ns, memory_order_relaxed);
 }
 
@@ -101,5 +102,6 @@ void worker_stats(const struct worker *w, struct capture_stats *ret)
 	ret->dropped_nic = atomic_load_explicit(&w->dropped_nic, memory_order_relaxed);
 	for (unsigned i = 0; i < NIC_LOSS_COUNT; i++)
 		ret->nic_lost[i] = atomic_load_explicit(&w->nic_lost[i], memory_order_relaxed);
+	ret->times_down = atomic_load_explicit(&w->times_down, memory_order_relaxed);
 	ret->clock_step_ns = atomic_load_explicit(&w->clock_step_ns, memory_order_relaxed);
 }

@@ -26,7 +26,7 @@ struct worker {
 	bool running; // main: started and not joined
 	_Alignas(CACHE_LINE) _Atomic bool stop; // main: wo, worker: ro
 	_Alignas(CACHE_LINE) _Atomic bool done; // worker: wo, main: ro; so are the next
-	_Atomic uint64_t dropped_kernel, dropped_nic, nic_lost[NIC_LOSS_COUNT];
+	_Atomic uint64_t dropped_kernel, dropped_nic, nic_lost[NIC_LOSS_COUNT], times_down;
 	_Atomic int64_t clock_step_ns;
 };
 
