@@ -8,7 +8,7 @@
 #include "core/export/export.h"
 #include "core/ledger/ledger.h"
 #include "core/packet/decode.h"
-#include "core/shard/shard.h"
+#include "core/shard/crew.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -85,39 +85,22 @@ static uint64_t cpu_ns(void)
 
 static void make_flows(struct bench *b)
 {
-	const struct settings *s = b->settings;
-	struct flow_settings flows = {
-		.flows_max = (uint32_t)s->flows_max,
-		.vlan_in_key = s->vlan_in_key,
-		.idle_tcp_ns = s->idle_tcp,
-		.idle_udp_ns = s->idle_udp,
-		.idle_icmp_ns = s->idle_icmp,
-		.idle_closed_ns = s->idle_closed,
-		.active_ns = s->active,
-		.iface_group = b->iface_group,
-		.key = hash_key_new(1, 1),
-	};
-	int err = flow_table_new(&b->shard->flows, &flows, b->counters);
+	struct flow_settings flows = crew_flow_settings(b->settings, 1, false);
 
+	flows.iface_group = b->iface_group;
+	flows.key = hash_key_new(1, 1); // the same each time
+	int err = flow_table_new(&b->shard->flows, &flows, b->counters);
 	if (err)
 		fail("flow table", err);
 }
 
 static void make_classify(struct bench *b)
 {
-	const struct settings *s = b->settings;
-	struct classify_settings classify = {
-		.dpi_states_max = (uint32_t)s->dpi_states_max,
-		.dpi_memory_bytes = s->dpi_memory,
-		.dpi_packets_max = (uint16_t)s->dpi_packets_max,
-		.dpi_admitted = s->admission == ADMISSION_ON ? (uint32_t)s->admission_rate : 0,
-		.findings_max = (uint32_t)s->findings_max,
-		.dpi = b->level >= LEVEL_NDPI && s->dpi,
-		.dpi_plain = s->dpi_plain,
-		.classifiers = b->level >= LEVEL_NAMES ? classifiers : no_classifiers,
-	};
-	int err = classify_new(&b->shard->classify, &classify, b->counters);
+	struct classify_settings classify = crew_classify_settings(b->settings, 1, false);
 
+	classify.dpi &= b->level >= LEVEL_NDPI;
+	classify.classifiers = b->level >= LEVEL_NAMES ? classifiers : no_classifiers;
+	int err = classify_new(&b->shard->classify, &classify, b->counters);
 	if (err)
 		fail("classify", err);
 }

@@ -110,52 +110,62 @@ static int open_source(struct crew *c, uint32_t i, char error[CREW_ERROR_SIZE])
 }
 
 // One shard's part of a limit that is for all.
-static uint64_t share(const struct crew *c, uint64_t limit, uint64_t least)
+static uint64_t share(uint64_t limit, uint32_t count, uint64_t least)
 {
-	return MAX((limit + c->count - 1) / c->count, least);
+	return MAX((limit + count - 1) / count, least);
 }
 
 // New flows a second that a shard shows to nDPI; 0: all.
-static uint32_t admitted(const struct crew *c)
+static uint32_t admitted(const struct settings *s, bool live)
 {
-	const struct settings *s = c->config.settings;
-	bool limited =
-		s->admission == ADMISSION_AUTO ? c->config.live : s->admission == ADMISSION_ON;
+	bool limited = s->admission == ADMISSION_AUTO ? live : s->admission == ADMISSION_ON;
 
 	return limited ? (uint32_t)s->admission_rate : 0;
 }
 
-static int make_stages(struct crew *c, struct member *m, char error[CREW_ERROR_SIZE])
+struct flow_settings crew_flow_settings(const struct settings *s, uint32_t count, bool live)
 {
-	enum { FLOWS_LEAST = 1024, STATES_LEAST = 64, MEMORY_LEAST = 4 << 20, CHUNKS_LEAST = 1024 };
-	const struct settings *s = c->config.settings;
-	struct flow_settings flows = {
-		.flows_max = (uint32_t)share(c, s->flows_max, FLOWS_LEAST),
+	enum { FLOWS_LEAST = 1024 };
+
+	return (struct flow_settings){
+		.flows_max = (uint32_t)share(s->flows_max, count, FLOWS_LEAST),
 		.vlan_in_key = s->vlan_in_key,
 		.idle_tcp_ns = s->idle_tcp,
 		.idle_udp_ns = s->idle_udp,
 		.idle_icmp_ns = s->idle_icmp,
 		.idle_closed_ns = s->idle_closed,
 		.active_ns = s->active,
-		.iface_group = c->iface_group,
-		.excluded = c->config.excluded,
 		// Of one shard's flows and of all: ids must differ, so the key is the same.
 		.key = hash_key_new(s->seed, PURPOSE_FLOWS),
-		.prefault = c->config.live,
+		.prefault = live,
 	};
-	struct classify_settings classify = {
-		.dpi_states_max = (uint32_t)share(c, s->dpi_states_max, STATES_LEAST),
-		.dpi_memory_bytes = share(c, s->dpi_memory, MEMORY_LEAST),
+}
+
+struct classify_settings crew_classify_settings(const struct settings *s, uint32_t count, bool live)
+{
+	enum { STATES_LEAST = 64, MEMORY_LEAST = 4 << 20, CHUNKS_LEAST = 1024 };
+
+	return (struct classify_settings){
+		.dpi_states_max = (uint32_t)share(s->dpi_states_max, count, STATES_LEAST),
+		.dpi_memory_bytes = share(s->dpi_memory, count, MEMORY_LEAST),
 		.dpi_packets_max = (uint16_t)s->dpi_packets_max,
-		.dpi_admitted = admitted(c),
-		.findings_max = (uint32_t)share(c, s->findings_max, CHUNKS_LEAST),
+		.dpi_admitted = admitted(s, live),
+		.findings_max = (uint32_t)share(s->findings_max, count, CHUNKS_LEAST),
 		.dpi = s->dpi,
 		.dpi_plain = s->dpi_plain,
-		.classifiers = c->config.classifiers,
-		.excluded = c->config.excluded,
-		.prefault = c->config.live,
+		.prefault = live,
 	};
+}
 
+static int make_stages(struct crew *c, struct member *m, char error[CREW_ERROR_SIZE])
+{
+	const struct settings *s = c->config.settings;
+	struct flow_settings flows = crew_flow_settings(s, c->count, c->config.live);
+	struct classify_settings classify = crew_classify_settings(s, c->count, c->config.live);
+
+	flows.iface_group = c->iface_group;
+	flows.excluded = classify.excluded = c->config.excluded;
+	classify.classifiers = c->config.classifiers;
 	m->shard.counters = &m->counters;
 	m->shard.events = &m->ring;
 	int err = event_ring_init(&m->ring, RING_BYTES, &m->counters);
