@@ -15,10 +15,11 @@
 
 static const struct exporter_ops *exporter_of(const struct settings *settings)
 {
-	static const char *const names[] = {"file", "kafka", "null"};
+	char name[SETTING_WORD_SIZE];
 
+	settings_word(settings, "export.exporter", name);
 	for (size_t i = 0; exporters[i] != NULL; i++)
-		if (strcmp(exporters[i]->name, names[settings->exporter]) == 0)
+		if (strcmp(exporters[i]->name, name) == 0)
 			return exporters[i];
 	return NULL;
 }

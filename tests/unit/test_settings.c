@@ -169,6 +169,26 @@ static void test_values(void **)
 	settings_fini(&s);
 }
 
+static void test_words_of_choices(void **)
+{
+	static const char *const words[][3] = {{"limits", "default", "server"},
+		{"privacy.profile", "standard", "full"}, {"export.exporter", "file", "kafka"},
+		{"capture.overload", "auto", "drop"}};
+	struct problems problems = {0};
+	struct settings settings;
+	char word[SETTING_WORD_SIZE];
+
+	assert_int_equal(settings_init(&settings), 0);
+	for (size_t i = 0; i < ARRAY_COUNT(words); i++) {
+		settings_word(&settings, words[i][0], word);
+		assert_string_equal(word, words[i][1]);
+		assert_int_equal(settings_set(&settings, words[i][0], words[i][2], &problems), 0);
+		settings_word(&settings, words[i][0], word);
+		assert_string_equal(word, words[i][2]);
+	}
+	settings_fini(&settings);
+}
+
 static void test_a_rule_stands_once(void **)
 {
 	struct settings s;
@@ -377,6 +397,7 @@ int main(void)
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_values),
 		cmocka_unit_test(test_all_that_is_wrong_is_said),
+		cmocka_unit_test(test_words_of_choices),
 		cmocka_unit_test(test_a_rule_stands_once),
 		cmocka_unit_test(test_interfaces),
 		cmocka_unit_test(test_wrong_interfaces),

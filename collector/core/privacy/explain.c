@@ -8,21 +8,20 @@ static const char *const class_names[] = {[CLASS_NONE] = "none",
 	[CLASS_LINK] = "link",
 	[CLASS_PERSON] = "person",
 	[CLASS_BEHAVIOUR] = "behaviour"};
-static const char *const profile_names[] = {
-	[PROFILE_BASIC] = "basic", [PROFILE_STANDARD] = "standard", [PROFILE_FULL] = "full"};
 
 static void explain_field(const struct policy *policy, const struct settings *settings,
 	enum record_type type, unsigned index, bool local, FILE *out)
 {
 	const struct field_info *field = &record_schema(type)->fields[index];
 	struct policy_rule rule = policy_rule(policy, type, index, local);
-	char path[FIELD_PATH_SIZE], words[RULE_TEXT_SIZE];
+	char path[FIELD_PATH_SIZE], words[RULE_TEXT_SIZE], profile[SETTING_WORD_SIZE];
 
 	policy_field_path(type, index, local, path);
 	policy_rule_print(&rule, field, words);
 	fprintf(out, "  %-34s %-16s %-10s ", path, words, class_names[field->class]);
+	settings_word(settings, "privacy.profile", profile);
 	if (!rule.own)
-		fprintf(out, "profile %s", profile_names[settings->profile]);
+		fprintf(out, "profile %s", profile);
 	else if (rule.line > 0)
 		fprintf(out, "%s:%u", settings->path, rule.line);
 	else
@@ -71,9 +70,11 @@ static void explain_excluded(const struct settings *settings, FILE *out)
 
 void policy_explain(const struct policy *policy, const struct settings *settings, FILE *out)
 {
+	char profile[SETTING_WORD_SIZE];
+
+	settings_word(settings, "privacy.profile", profile);
 	fprintf(out, "Policy \"%s\" version %s, from profile %s, fingerprint %016" PRIx64 "\n",
-		policy->id, policy->version, profile_names[settings->profile],
-		policy_fingerprint(policy));
+		policy->id, policy->version, profile, policy_fingerprint(policy));
 	fprintf(out,
 		"A rule is \"FIELD: VALUE\" under privacy.fields. FIELD: flow.server_name, or "
 		"server_name in every record\nthat has it; dns for all of a list, dns.name for one "

@@ -174,6 +174,20 @@ void setting_describe(char *out, size_t size, const struct setting *s)
 	}
 }
 
+void settings_word(
+	const struct settings *settings, const char *path, char ret_word[SETTING_WORD_SIZE])
+{
+	const struct setting *s = setting_find(path);
+
+	REQUIRE(s != NULL && s->kind == SETTING_CHOICE);
+	unsigned index;
+	memcpy(&index, (const char *)settings + s->offset, sizeof(index));
+	const char *word = s->allowed;
+	for (; index > 0; index--)
+		word += strcspn(word, "|") + 1;
+	snprintf(ret_word, SETTING_WORD_SIZE, "%.*s", (int)strcspn(word, "|"), word);
+}
+
 static bool parse_choice(const char *allowed, const char *text, unsigned *ret)
 {
 	size_t len = strlen(text);

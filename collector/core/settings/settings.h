@@ -237,6 +237,12 @@ void setting_list_clear(struct setting_list *list);
 __attribute__((format(printf, 4, 5))) void settings_complain(const struct settings *settings,
 	const char *path, struct problems *problems, const char *format, ...);
 
+// What a choice is set to, as its words are written: path "limits" gives "gateway". Of a setting
+// that is no choice there is none.
+#define SETTING_WORD_SIZE 16
+void settings_word(
+	const struct settings *settings, const char *path, char ret_word[SETTING_WORD_SIZE]);
+
 // A time as settings are written: "250ms", "2s", "90d". Whether it is one that fits.
 bool setting_parse_duration(const char *text, uint64_t *ret_ns);
 

@@ -224,7 +224,7 @@ static void list_memory(const struct run *r, struct memory_pools *pools)
 
 static void say_what_runs(const struct run *r)
 {
-	static const char *const limits[] = {"default", "gateway", "server"};
+	char limits[SETTING_WORD_SIZE];
 	struct memory_pools pools;
 	char text[512];
 	size_t total = 0, len = 0;
@@ -236,8 +236,8 @@ static void say_what_runs(const struct run *r)
 		len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s %zu",
 			i > 0 ? ", " : "", p->name, p->size >> 10);
 	}
-	log_info("memory reserved, limits %s: %zu KiB (%s)", limits[r->settings->limits],
-		total >> 10, text);
+	settings_word(r->settings, "limits", limits);
+	log_info("memory reserved, limits %s: %zu KiB (%s)", limits, total >> 10, text);
 	if (crew_taxonomy(r->crew)->origin != NULL)
 		log_info("applications are recognised by %s", crew_taxonomy(r->crew)->origin);
 }

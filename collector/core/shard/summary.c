@@ -423,11 +423,12 @@ static void print_records(const struct record *record, const struct summary_run 
 
 static void print_where(const struct settings *settings, FILE *out)
 {
-	static const char *const profiles[] = {"basic", "standard", "full"};
+	char profile[SETTING_WORD_SIZE];
 	const char *directory = settings->output != NULL ? settings->output : settings->directory;
 
+	settings_word(settings, "privacy.profile", profile);
 	fprintf(out, "policy: profile %s; weir explain says what leaves, field by field\n",
-		profiles[settings->profile]);
+		profile);
 	if (settings->exporter == EXPORTER_FILE && strcmp(directory, "-") != 0)
 		fprintf(out, "segments: %s/ (weir read %s prints the records)\n", directory,
 			directory);
