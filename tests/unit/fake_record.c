@@ -144,6 +144,12 @@ void policy_client_key(const struct policy *, enum client_kind kind, uint16_t vl
 	fake_key(kind, vlan, value, ret_key);
 }
 
+void policy_client_keys(const struct policy *, const struct policy_client *clients, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		fake_key(clients[i].kind, clients[i].vlan, clients[i].value, clients[i].ret_key);
+}
+
 bool policy_usage_by_client(const struct policy *policy)
 {
 	return !policy->basic;

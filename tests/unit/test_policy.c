@@ -295,24 +295,62 @@ static void test_client_keys(void **)
 	assert_memory_not_equal(key, again, 16);
 	policy_client_key(a, CLIENT_KIND_IP6, 0, mac, again);
 	assert_memory_not_equal(key, again, 16);
-	strcpy(b->site, "cellar");
-	policy_client_key(b, CLIENT_KIND_MAC, 0, mac, again);
-	assert_memory_not_equal(key, again, 16);
-	// "ab" + "c" is not "a" + "bc".
-	strcpy(a->tenant, "ab");
-	strcpy(a->site, "c");
-	strcpy(b->tenant, "a");
-	strcpy(b->site, "bc");
-	policy_client_key(a, CLIENT_KIND_MAC, 0, mac, key);
-	policy_client_key(b, CLIENT_KIND_MAC, 0, mac, again);
-	assert_memory_not_equal(key, again, 16);
-
 	assert_int_equal(policy_key_epoch(a), 1);
 	assert_int_equal(policy_flow_id(a, 7), policy_flow_id(b, 7));
 	assert_int_not_equal(policy_flow_id(a, 7), 7);
 	assert_int_not_equal(policy_flow_id(a, 7), policy_flow_id(a, 8));
 	policy_free(a);
 	policy_free(b);
+}
+
+static struct policy *make_at(char *tenant, char *site)
+{
+	struct settings settings;
+	struct problems problems = {0};
+	struct policy *policy = NULL;
+	bool random_key;
+
+	sample_settings(&settings, PROFILE_STANDARD, NULL);
+	settings.tenant = tenant;
+	settings.site = site;
+	assert_int_equal(policy_new(&policy, &settings, &problems, &random_key), 0);
+	sample_settings_fini(&settings);
+	return policy;
+}
+
+// A key is made of tenant and site as well, however long they are; and several at once as one by
+// one.
+static void test_client_keys_of_places(void **)
+{
+	static char longest[] = "a-name-of-sixty-four-octets-is-the-longest-that-a-tenant-can-be.";
+	// "ab" + "c" is not "a" + "bc".
+	static char *const places[][2] = {{"acme", "attic"}, {"acme", "cellar"}, {"ab", "c"},
+		{"a", "bc"}, {"", ""}, {longest, "attic"}, {longest, "cellar"}, {"attic", longest}};
+	static const uint8_t values[20][16] = {
+		{2, 0, 0, 0, 0, 1}, {2, 0, 0, 0, 0, 2}, {10, 0, 0, 1}};
+	static const uint8_t kinds[] = {CLIENT_KIND_MAC, CLIENT_KIND_IP4, CLIENT_KIND_IP6};
+	uint8_t key[ARRAY_COUNT(places)][16];
+
+	for (size_t p = 0; p < ARRAY_COUNT(places); p++) {
+		struct policy *policy = make_at(places[p][0], places[p][1]);
+		policy_client_key(policy, CLIENT_KIND_MAC, 7, values[0], key[p]);
+		for (size_t before = 0; before < p; before++)
+			assert_memory_not_equal(key[p], key[before], 16);
+
+		struct policy_client clients[ARRAY_COUNT(values)];
+		uint8_t many[ARRAY_COUNT(values)][16], one[16];
+		for (size_t i = 0; i < ARRAY_COUNT(values); i++)
+			clients[i] = (struct policy_client){.value = values[i],
+				.ret_key = many[i],
+				.vlan = (uint16_t)(i / 3),
+				.kind = kinds[i % 3]};
+		policy_client_keys(policy, clients, ARRAY_COUNT(values));
+		for (size_t i = 0; i < ARRAY_COUNT(values); i++) {
+			policy_client_key(policy, clients[i].kind, clients[i].vlan, values[i], one);
+			assert_memory_equal(one, many[i], 16);
+		}
+		policy_free(policy);
+	}
 }
 
 static void test_random_key(void **)
@@ -413,6 +451,7 @@ int main(void)
 		cmocka_unit_test(test_excluded),
 		cmocka_unit_test(test_fingerprint),
 		cmocka_unit_test(test_client_keys),
+		cmocka_unit_test(test_client_keys_of_places),
 		cmocka_unit_test(test_random_key),
 		cmocka_unit_test(test_explain),
 	};

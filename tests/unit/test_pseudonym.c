@@ -176,10 +176,35 @@ static int tear_down(void **)
 	return rmdir(directory);
 }
 
+// Of each length that fits, alone and among others, the same as by the general way.
+static void test_short(void **)
+{
+	struct problems problems = {0};
+	struct pseudonym *pseudonym = NULL;
+	struct pseudonym_short messages[PSEUDONYM_SHORT_MAX + 1];
+	uint8_t text[PSEUDONYM_SHORT_MAX], expected[32];
+
+	assert_int_equal(pseudonym_new(&pseudonym, NULL, 7, &problems), 0);
+	for (size_t i = 0; i < sizeof(text); i++)
+		text[i] = (uint8_t)(i * 37 + 11);
+	memset(messages, 0, sizeof(messages));
+	for (size_t len = 0; len <= PSEUDONYM_SHORT_MAX; len++) {
+		memcpy(messages[len].block, text, len);
+		messages[len].len = len;
+	}
+	pseudonym_make_short(pseudonym, PSEUDONYM_TEXT, messages, PSEUDONYM_SHORT_MAX + 1);
+	for (size_t len = 0; len <= PSEUDONYM_SHORT_MAX; len++) {
+		pseudonym_make(pseudonym, PSEUDONYM_TEXT, text, len, expected);
+		assert_memory_equal(messages[len].block, expected, 32);
+	}
+	pseudonym_free(pseudonym);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_key_file),
+		cmocka_unit_test(test_short),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_seed),
 		cmocka_unit_test(test_locked),

@@ -93,13 +93,16 @@ void ledger_client_key(const struct ledger *ledger, const struct identity *id, u
 		ledger->config.policy, (enum client_kind)id->kind, id->vlan, id->value, ret_key);
 }
 
-static struct client *make(
-	struct ledger *ledger, const struct identity *id, uint32_t bucket, struct client *victim)
+static struct client *make(struct ledger *ledger, const struct identity *id, uint32_t bucket,
+	struct client *victim, const uint8_t *key)
 {
 	if (victim != NULL)
 		evict(ledger, victim);
 	struct client *client = client_table_add(&ledger->clients, id, bucket);
-	ledger_client_key(ledger, id, client->key);
+	if (key != NULL)
+		memcpy(client->key, key, sizeof(client->key));
+	else
+		ledger_client_key(ledger, id, client->key);
 	return client;
 }
 
@@ -112,11 +115,11 @@ struct client *ledger_client(struct ledger *ledger, const struct identity *id)
 		return client;
 	struct client *victim;
 	client_table_has_place(&ledger->clients, id, CLIENT_STANDINGS, ledger->now_ns, &victim);
-	return make(ledger, id, bucket, victim);
+	return make(ledger, id, bucket, victim, NULL);
 }
 
 struct client *ledger_client_admit(struct ledger *ledger, const struct identity *id,
-	uint32_t bucket, enum client_standing standing)
+	uint32_t bucket, enum client_standing standing, const uint8_t *key)
 {
 	struct client_table *clients = &ledger->clients;
 	struct client *client = client_find_in(clients, bucket, id), *victim;
@@ -133,7 +136,7 @@ struct client *ledger_client_admit(struct ledger *ledger, const struct identity 
 		counter_add(ledger->config.counters, COUNTER_clients_refused, 1);
 		return NULL;
 	}
-	client = make(ledger, id, bucket, victim);
+	client = make(ledger, id, bucket, victim, key);
 	if (standing != CLIENT_UNSEEN)
 		client_table_touch(clients, client, standing, ledger->now_ns);
 	return client;

@@ -242,10 +242,14 @@ static void make_clients(struct ledger *ledger, const struct segment_event *s, s
 					&ledger->clients, end->client, standing[e], ledger->now_ns);
 			continue;
 		}
-		end->client = ledger_client_admit(ledger, &end->id, end->id_bucket, standing[e]);
+		bool has_key = end->has_key && end->id.kind == IDENTITY_MAC &&
+			identity_equal(&end->id, &end->mac_id);
+		end->client = ledger_client_admit(
+			ledger, &end->id, end->id_bucket, standing[e], has_key ? end->key : NULL);
 		if (end->client == NULL) {
 			end->refused = true;
-			ledger_client_key(ledger, &end->id, end->refused_key);
+			if (!has_key)
+				ledger_client_key(ledger, &end->id, end->key);
 			continue;
 		}
 		if (other->client != NULL && !identity_equal(&other->client->id, &other->id))

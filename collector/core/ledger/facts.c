@@ -12,7 +12,7 @@ static struct client *client_of_mac(struct ledger *ledger, const struct fact_eve
 		return NULL;
 	struct identity id = identity_of_mac(fact->event.vlan, fact->mac);
 	uint32_t bucket = client_bucket(&ledger->clients, &id);
-	struct client *client = ledger_client_admit(ledger, &id, bucket, CLIENT_ONCE);
+	struct client *client = ledger_client_admit(ledger, &id, bucket, CLIENT_ONCE, NULL);
 	if (client == NULL || ledger_is_router(ledger, client, fact->mac, when_ns))
 		return NULL;
 	ledger_client_seen(ledger, client, when_ns, when_ns);

@@ -70,7 +70,8 @@ struct end {
 	struct identity id; // of a local host
 	uint32_t id_bucket;
 	struct client *client; // of a local host; NULL: none, refused, or an end is excluded
-	uint8_t refused_key[16]; // client_key of who was refused
+	bool has_key; // of mac_id, made when the turn was prepared, for there was no such client
+	uint8_t key[16]; // client_key, if `has_key` or `refused`
 };
 
 // An event about to be worked on.
@@ -121,10 +122,10 @@ static inline bool mac_is_station(const uint8_t mac[6])
 struct binding *ledger_binding(struct ledger *ledger, const struct identity *address);
 
 // clients.c: the life of a client. Found or made, whoever has to go for it; or of this standing, or
-// NULL when there is no place for such a one (counted).
+// NULL when there is no place for such a one (counted). `key`: its client_key, or NULL: to be made.
 struct client *ledger_client(struct ledger *ledger, const struct identity *id);
 struct client *ledger_client_admit(struct ledger *ledger, const struct identity *id,
-	uint32_t bucket, enum client_standing standing);
+	uint32_t bucket, enum client_standing standing, const uint8_t *key);
 void ledger_client_key(const struct ledger *ledger, const struct identity *id, uint8_t ret_key[16]);
 void ledger_client_seen(
 	struct ledger *ledger, struct client *client, uint64_t from_ns, uint64_t to_ns);

@@ -19,7 +19,7 @@ static void place_end(
 	end->sent = (s->seen >> e & 1) != 0;
 	end->mac = has_mac && mac_is_station(s->mac[e]) ? s->mac[e] : NULL;
 	end->host = !group && ip_is_host(end->ip, end->ip6);
-	end->excluded = end->refused = false;
+	end->excluded = end->refused = end->has_key = false;
 	end->binding = end->known_binding = NULL;
 	end->client = end->known_client = NULL;
 	end->local = local_holds(&l->local, end->ip, end->ip6, known_ns);
@@ -105,6 +105,30 @@ static uint32_t find_end(const struct ledger *l, const struct segment_event *s, 
 	return bucket;
 }
 
+// The client_keys of those who are not there yet: most will be needed, whether there is a place for
+// them or not.
+static void make_keys(const struct ledger *l, struct prepared *turn, uint32_t count)
+{
+	struct policy_client clients[2 * TURN_EVENTS];
+	size_t found = 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		for (unsigned e = 0; turn[i].event->kind == EVENT_SEGMENT && e < 2; e++) {
+			struct end *end = &turn[i].ends[e];
+			if (!end->prepared || !end->local || end->mac == NULL ||
+				end->known_client != NULL)
+				continue;
+			clients[found++] = (struct policy_client){.value = end->mac_id.value,
+				.ret_key = end->key,
+				.vlan = end->mac_id.vlan,
+				.kind = end->mac_id.kind};
+			end->has_key = true;
+		}
+	}
+	if (found > 0)
+		policy_client_keys(l->config.policy, clients, found);
+}
+
 void ledger_prepare(const struct ledger *l, struct prepared *turn, uint32_t count)
 {
 	uint32_t usage[TURN_EVENTS][2];
@@ -129,6 +153,7 @@ void ledger_prepare(const struct ledger *l, struct prepared *turn, uint32_t coun
 				? find_end(l, s, &turn[i].ends[e])
 				: POOL_NONE;
 	}
+	make_keys(l, turn, count);
 	for (uint32_t i = 0; i < count; i++)
 		for (unsigned e = 0; e < 2; e++)
 			if (usage[i][e] != POOL_NONE)

@@ -149,7 +149,7 @@ static struct row_end row_end_of(const struct segment_event *s, unsigned e, cons
 		// The client's own: behind a router the frame's is not.
 		.mac = known && end->id.kind == IDENTITY_MAC ? end->id.value : NULL,
 		.key = end->client != NULL ? end->client->key
-			: end->refused     ? end->refused_key
+			: end->refused     ? end->key
 					   : NULL,
 		.port = s->port[e],
 	};

@@ -78,6 +78,15 @@ const char *policy_version(const struct policy *policy);
 enum client_kind { CLIENT_KIND_MAC = 1, CLIENT_KIND_IP4 = 4, CLIENT_KIND_IP6 = 6 };
 void policy_client_key(const struct policy *policy, enum client_kind kind, uint16_t vlan,
 	const uint8_t *value, uint8_t ret_key[16]);
+// The keys of several: cheaper than one by one.
+struct policy_client {
+	const uint8_t *value;
+	uint8_t *ret_key; // 16 octets
+	uint16_t vlan;
+	uint8_t kind; // enum client_kind
+};
+void policy_client_keys(
+	const struct policy *policy, const struct policy_client *clients, size_t count);
 // Which key that was: 1 from a key file or a seed, 0 when it is one of this run only.
 uint32_t policy_key_epoch(const struct policy *policy);
 

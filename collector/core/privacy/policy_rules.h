@@ -18,6 +18,9 @@ struct policy {
 	uint64_t retention_ns;
 	uint32_t key_epoch;
 	char id[65], version[33], tenant[65], site[65];
+	// What the message of each client's key begins with, VLAN and kind left open.
+	uint8_t client_head[PSEUDONYM_BLOCK];
+	size_t client_head_len; // 0: too long for a message of one block
 };
 
 // Whether the field has a rule for local ends and one for remote ends.

@@ -205,6 +205,56 @@ void pseudonym_make(const struct pseudonym *pseudonym, enum pseudonym_purpose pu
 	SHA256_Final(ret, &state);
 }
 
+// FIPS 180-4 section 5.1.1: the end mark, and how many bits there are with the padded key's.
+static void end_block(struct pseudonym_short *message)
+{
+	uint64_t bits = 8 * (PSEUDONYM_BLOCK + (uint64_t)message->len);
+
+	message->block[message->len] = 0x80;
+	for (unsigned i = 0; i < 8; i++)
+		message->block[PSEUDONYM_BLOCK - 1 - i] = (uint8_t)(bits >> 8 * i);
+}
+
+// The state as the digest has it.
+static void write_digest(const SHA256_CTX *state, uint8_t digest[SHA256_DIGEST_LENGTH])
+{
+	for (unsigned i = 0; i < 8; i++) {
+		uint32_t word = state->h[i];
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+		word = __builtin_bswap32(word);
+#endif
+		memcpy(digest + 4 * i, &word, 4);
+	}
+}
+
+// Of one block each on what either padded key left: SHA256_Transform() looks at `h` alone.
+static void hash_blocks(const SHA256_CTX *after_key, struct pseudonym_short *messages, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		SHA256_CTX state;
+		memcpy(state.h, after_key->h, sizeof(state.h));
+		SHA256_Transform(&state, messages[i].block);
+		write_digest(&state, messages[i].block);
+	}
+}
+
+void pseudonym_make_short(const struct pseudonym *pseudonym, enum pseudonym_purpose purpose,
+	struct pseudonym_short *messages, size_t count)
+{
+	const struct hmac_key *key = &pseudonym->keys[purpose];
+
+	for (size_t i = 0; i < count; i++)
+		end_block(&messages[i]);
+	hash_blocks(&key->inner, messages, count);
+	for (size_t i = 0; i < count; i++) {
+		memset(messages[i].block + SHA256_DIGEST_LENGTH, 0,
+			PSEUDONYM_BLOCK - SHA256_DIGEST_LENGTH);
+		messages[i].len = SHA256_DIGEST_LENGTH;
+		end_block(&messages[i]);
+	}
+	hash_blocks(&key->outer, messages, count);
+}
+
 uint64_t pseudonym_word(const struct pseudonym *pseudonym, uint64_t word)
 {
 	return hash_words(&pseudonym->flow, &word, 1);
