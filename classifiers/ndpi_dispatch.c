@@ -5,14 +5,17 @@
 // libndpi keeps a list of dissectors for each kind of packet, and asks each, in order, until one
 // recognises the flow or all have excluded themselves (check_ndpi_detection_func() of its
 // ndpi_main.c). It passes three sets of 512 bits by value for each question, which is most of what
-// an undecided packet costs. Here the library is given lists of one entry, which is ours: it walks
-// over a copy of the true list, whose members are the bits of a mask.
+// an undecided packet costs. Here a function of ours stands in the place of its own, as in
+// ndpi_prints.c; it walks over a copy of the list, whose members are the bits of a mask.
 #include "classifiers/ndpi_dispatch.h"
+
+#include "classifiers/ndpi_names.h"
 
 #define NDPI_LIB_COMPILATION // shows struct ndpi_detection_module_struct
 #include <ndpi/ndpi_api.h>
 
 #include <assert.h>
+#include <dlfcn.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -31,8 +34,10 @@ struct mask {
 	uint64_t word[MASK_WORDS];
 };
 
+typedef void look_function(struct ndpi_detection_module_struct *, struct ndpi_flow_struct *);
+
 struct dissector {
-	void (*look)(struct ndpi_detection_module_struct *, struct ndpi_flow_struct *);
+	look_function *look;
 	uint16_t protocol;
 	uint16_t selection; // what a packet must have, NDPI_SELECTION_BITMASK_PROTOCOL_...
 };
@@ -50,6 +55,9 @@ struct list {
 
 // The same in every module, and never changed once made.
 static struct list tcp_list, udp_list;
+// By protocol, for TCP and UDP alike; without `look`: the protocol has none. Of one with a
+// dissector for each the library knows the latter here.
+static struct dissector of_protocol[MARK_BIT];
 
 // The library's own macros make 64 bits of a mask's 32, which compilers warn of.
 static void set_add(NDPI_PROTOCOL_BITMASK *set, uint16_t protocol)
@@ -78,11 +86,6 @@ static struct mask marked(const struct ndpi_flow_struct *flow)
 static void mark(struct ndpi_flow_struct *flow, const struct mask *mask)
 {
 	memcpy(&flow->excluded_protocol_bitmask.fds_bits[MARK_WORD], mask, sizeof(*mask));
-}
-
-static bool has(const struct mask *mask, unsigned place)
-{
-	return (mask->word[place / 64] >> place % 64 & 1) != 0;
 }
 
 // ---- Packets that a dissector need not be shown
@@ -368,22 +371,6 @@ static unsigned traits_of(const struct ndpi_packet_struct *packet)
 		(packet->tcp_retransmission ? TRAIT_AGAIN : 0u);
 }
 
-// The library asks the dissector of the protocol that the ports let it guess first, and has done so
-// when it comes here: its place, or NOT_LISTED.
-static unsigned asked_before(const struct ndpi_detection_module_struct *module,
-	const struct list *list, const struct mask *candidates, const struct ndpi_flow_struct *flow)
-{
-	unsigned place = list->place[flow->guessed_protocol_id];
-
-	if (place == NOT_LISTED || !has(candidates, place))
-		return NOT_LISTED;
-	// Of a protocol with a dissector for TCP and one for UDP the library knows only the latter.
-	return module->proto_defaults[flow->guessed_protocol_id].func ==
-			list->dissectors[place].look
-		? place
-		: NOT_LISTED;
-}
-
 // Excludes who stands at these places. `many`: it is nearly all there are rules for.
 static void exclude_places(struct ndpi_flow_struct *flow, const struct mask *out, bool many)
 {
@@ -441,17 +428,17 @@ static bool segment_filter(const struct ndpi_detection_module_struct *module,
 	return taken;
 }
 
-static void dispatch(const struct list *list, struct ndpi_detection_module_struct *module,
-	struct ndpi_flow_struct *flow)
+// Asks whom the list has and who was not asked `before`. Returns whether there was anybody to ask.
+static bool dispatch(const struct list *list, struct ndpi_detection_module_struct *module,
+	struct ndpi_flow_struct *flow, look_function *before)
 {
 	const struct mask *selected = &list->selected[traits_of(&module->packet)];
 	struct mask done = marked(flow);
 	struct mask left;
+	bool asked = false;
 
 	for (unsigned i = 0; i < MASK_WORDS; i++)
 		left.word[i] = selected->word[i] & ~done.word[i];
-	unsigned before = asked_before(module, list, &left, flow);
-	bool asked = before != NOT_LISTED;
 	if (list == &udp_list)
 		asked |= datagram_filter(module, flow, &left, &done);
 	for (unsigned i = 0; i < MASK_WORDS; i++) {
@@ -461,11 +448,11 @@ static void dispatch(const struct list *list, struct ndpi_detection_module_struc
 			unsigned place = i * 64 + (unsigned)__builtin_ctzll(left.word[i]);
 			const struct dissector *d = &list->dissectors[place];
 
-			if (place != before && !excluded(flow, d->protocol)) {
+			if (d->look != before && !excluded(flow, d->protocol)) {
 				asked = true;
 				d->look(module, flow);
 				if (flow->detected_protocol_stack[0] != NDPI_PROTOCOL_UNKNOWN)
-					return;
+					return true;
 			}
 			if (excluded(flow, d->protocol))
 				done.word[i] |=
@@ -473,19 +460,70 @@ static void dispatch(const struct list *list, struct ndpi_detection_module_struc
 		}
 	}
 	mark(flow, &done);
-	// As the library does when it has nobody left to ask.
-	if (!asked)
-		flow->fail_with_unknown = 1;
+	return asked;
 }
 
-static void dispatch_tcp(struct ndpi_detection_module_struct *module, struct ndpi_flow_struct *flow)
+// Asks the dissector of a protocol, if it would look at such a packet. Returns it, or NULL.
+static look_function *protocol_ask(struct ndpi_detection_module_struct *module,
+	struct ndpi_flow_struct *flow, uint16_t protocol, uint16_t selection)
 {
-	dispatch(&tcp_list, module, flow);
+	const struct dissector *d = &of_protocol[protocol];
+
+	if (d->look == NULL || (d->selection & ~selection) != 0 || excluded(flow, d->protocol))
+		return NULL;
+	d->look(module, flow);
+	return d->look;
 }
 
-static void dispatch_udp(struct ndpi_detection_module_struct *module, struct ndpi_flow_struct *flow)
+static bool subprotocols_ask(struct ndpi_detection_module_struct *module,
+	struct ndpi_flow_struct *flow, uint16_t selection, look_function *before)
 {
-	dispatch(&udp_list, module, flow);
+	const ndpi_proto_defaults_t *found =
+		&module->proto_defaults[flow->detected_protocol_stack[0]];
+	bool asked = false;
+
+	for (uint32_t i = 0; i < found->subprotocol_count; i++) {
+		uint16_t protocol = (uint16_t)found->subprotocols[i];
+		if (protocol == (uint16_t)NDPI_PROTOCOL_MATCHED_BY_CONTENT)
+			continue;
+		if (of_protocol[protocol].look != before)
+			asked |= protocol_ask(module, flow, protocol, selection) != NULL;
+		if (flow->detected_protocol_stack[1] != NDPI_PROTOCOL_UNKNOWN)
+			break;
+	}
+	return asked;
+}
+
+// Whom the library would ask about a packet, by the same order: the dissector of the protocol that
+// ports let it guess, all others, those of protocols within the one found. Returns 0 if there was
+// nobody, upon which it gives the flow up.
+// Nothing in this program calls it, which a linker that sees all of it at once would take for
+// never.
+[[gnu::used]] u_int32_t ndpi_check_flow_func(struct ndpi_detection_module_struct *module,
+	struct ndpi_flow_struct *flow, NDPI_SELECTION_BITMASK_PROTOCOL_SIZE *selection)
+{
+	const struct ndpi_packet_struct *packet = &module->packet;
+	const struct list *list = packet->tcp == NULL ? &udp_list : &tcp_list;
+
+	if (ndpi_names_now == NULL || flow == NULL ||
+		(packet->tcp == NULL ? packet->udp == NULL : packet->payload_packet_len == 0))
+		return ((typeof(ndpi_check_flow_func) *)dlsym(RTLD_NEXT, "ndpi_check_flow_func"))(
+			module, flow, selection);
+	look_function *before =
+		protocol_ask(module, flow, flow->guessed_protocol_id, (uint16_t)*selection);
+	bool asked = before != NULL;
+	if (flow->detected_protocol_stack[0] == NDPI_PROTOCOL_UNKNOWN)
+		asked |= dispatch(list, module, flow, before);
+	asked |= subprotocols_ask(module, flow, (uint16_t)*selection, before);
+	return asked;
+}
+
+// It is called by each dissector that rules itself out.
+[[gnu::used]] void ndpi_exclude_protocol(struct ndpi_detection_module_struct *,
+	struct ndpi_flow_struct *flow, u_int16_t protocol, const char *, const char *, int)
+{
+	if (protocol < NDPI_NUM_BITS)
+		set_add(&flow->excluded_protocol_bitmask, protocol);
 }
 
 // What libndpi makes of a packet's traits (ndpi_detection_process_packet()).
@@ -506,6 +544,49 @@ static uint16_t selection_of(bool tcp, unsigned traits)
 	return (uint16_t)selection;
 }
 
+// Whether a dissector is asked about flows that nothing is known of.
+static bool asked_first(const struct ndpi_call_function_struct *callback)
+{
+	return NDPI_ISSET(&callback->detection_bitmask, NDPI_PROTOCOL_UNKNOWN) != 0;
+}
+
+// Whether it is its own protocol that keeps it from being asked.
+static bool excluded_by_own(const struct ndpi_call_function_struct *callback)
+{
+	NDPI_PROTOCOL_BITMASK own = {{0}};
+
+	set_add(&own, callback->ndpi_protocol_id % NDPI_NUM_BITS);
+	return memcmp(&own, &callback->excluded_protocol_bitmask, sizeof(own)) == 0;
+}
+
+// False: dissectors that we could not ask as the library does.
+static bool of_protocol_make(const struct ndpi_detection_module_struct *module)
+{
+	for (unsigned i = 1; i < module->ndpi_num_supported_protocols; i++) {
+		const ndpi_proto_defaults_t *protocol = &module->proto_defaults[i];
+		const struct ndpi_call_function_struct *callback =
+			&module->callback_buffer[protocol->protoIdx];
+		if (protocol->protoId == NDPI_PROTOCOL_UNKNOWN || protocol->func == NULL ||
+			!asked_first(callback))
+			continue;
+		if (callback->func != protocol->func || !excluded_by_own(callback))
+			return false;
+		of_protocol[i] = (struct dissector){.look = protocol->func,
+			.protocol = callback->ndpi_protocol_id,
+			.selection = (uint16_t)callback->ndpi_selection_bitmask};
+	}
+	for (unsigned i = 0; i < module->ndpi_num_supported_protocols; i++) {
+		const ndpi_proto_defaults_t *protocol = &module->proto_defaults[i];
+		for (uint32_t j = 0; j < protocol->subprotocol_count; j++) {
+			unsigned inner = (uint16_t)protocol->subprotocols[j];
+			if (inner != (uint16_t)NDPI_PROTOCOL_MATCHED_BY_CONTENT &&
+				(inner >= MARK_BIT || of_protocol[inner].look == NULL))
+				return false;
+		}
+	}
+	return true;
+}
+
 // False: a list that we could not walk as the library does.
 static bool list_make(struct list *list, const struct ndpi_call_function_struct *callbacks,
 	uint32_t count, bool tcp)
@@ -515,13 +596,10 @@ static bool list_make(struct list *list, const struct ndpi_call_function_struct 
 	for (uint32_t i = 0; i < count; i++) {
 		const struct ndpi_call_function_struct *callback = &callbacks[i];
 		uint16_t protocol = callback->ndpi_protocol_id;
-		NDPI_PROTOCOL_BITMASK own = {{0}};
 
-		set_add(&own, protocol % NDPI_NUM_BITS);
 		if (protocol == NDPI_PROTOCOL_UNKNOWN || protocol >= MARK_BIT ||
-			list->place[protocol] != NOT_LISTED ||
-			memcmp(&own, &callback->excluded_protocol_bitmask, sizeof(own)) != 0 ||
-			!NDPI_ISSET(&callback->detection_bitmask, NDPI_PROTOCOL_UNKNOWN))
+			list->place[protocol] != NOT_LISTED || !excluded_by_own(callback) ||
+			!asked_first(callback))
 			return false;
 		for (uint32_t j = 0; j < i; j++)
 			if (list->dissectors[j].look == callback->func)
@@ -648,14 +726,6 @@ static bool known(const struct ndpi_detection_module_struct *module)
 		module->ndpi_num_custom_protocols == 0;
 }
 
-static void list_take(struct ndpi_call_function_struct *callbacks, uint32_t *count,
-	void (*look)(struct ndpi_detection_module_struct *, struct ndpi_flow_struct *))
-{
-	callbacks[0] = (struct ndpi_call_function_struct){.func = look};
-	set_add(&callbacks[0].detection_bitmask, NDPI_PROTOCOL_UNKNOWN);
-	*count = 1;
-}
-
 bool ndpi_dispatch_install(struct ndpi_detection_module_struct *module)
 {
 	static bool made;
@@ -667,7 +737,7 @@ bool ndpi_dispatch_install(struct ndpi_detection_module_struct *module)
 			  module->callback_buffer_size_tcp_payload, true) &&
 			list_make(&udp_list, module->callback_buffer_udp,
 				module->callback_buffer_size_udp, false) &&
-			rules_make()))
+			of_protocol_make(module) && rules_make()))
 		return false;
 	if (!made) {
 		ndpi_twalk(module->tcpRoot, port_note, known_ports[0]);
@@ -675,8 +745,5 @@ bool ndpi_dispatch_install(struct ndpi_detection_module_struct *module)
 		addresses_note(((ndpi_patricia_tree_t *)module->protocols_ptree)->head);
 	}
 	made = true;
-	list_take(module->callback_buffer_tcp_payload, &module->callback_buffer_size_tcp_payload,
-		dispatch_tcp);
-	list_take(module->callback_buffer_udp, &module->callback_buffer_size_udp, dispatch_udp);
 	return true;
 }

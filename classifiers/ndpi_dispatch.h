@@ -8,13 +8,14 @@
 struct ndpi_detection_module_struct;
 struct ndpi_flow_struct;
 
-// Puts our loop in the place of the module's own, for TCP segments with data and UDP datagrams;
-// what it says of a flow is the same, it only takes less time to say it. False, and the module as
-// it was: this is not the library that we know from inside. One thread at a time.
+// Makes our loop ready, which stands in the place of the library's own for TCP segments with data
+// and UDP datagrams where ndpi_names_now is set; what it says of a flow is the same, it only takes
+// less time to say it. False: this is not the library that we know from inside, and it may not be
+// set for this module. One thread at a time.
 bool ndpi_dispatch_install(struct ndpi_detection_module_struct *module);
 
 // Which protocol it knows by one of these ports, the lower one first (ndpi_guess_protocol_id()); 0:
-// none. TCP or UDP; of a module that the loop was put into, as the next.
+// none. TCP or UDP; of a module that the loop is ready for, as the next.
 uint16_t ndpi_dispatch_port(struct ndpi_detection_module_struct *module,
 	struct ndpi_flow_struct *flow, uint8_t ip_proto, const uint16_t port[2]);
 

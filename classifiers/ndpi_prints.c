@@ -30,15 +30,25 @@ typedef void hash_final(unsigned char *ret, void *context);
 hash_update ndpi_MD5Update, SHA1Update;
 hash_final ndpi_MD5Final, SHA1Final;
 
-// The formats of libndpi 4.2 that write a piece of a fingerprint and nothing else.
+// Whether a format of libndpi 4.2 writes a piece of a fingerprint and nothing else: "%s%u", "%02x",
+// "%02X", "%u,", ",", and of the versions a TLS client supports "%s%s" and "%s%04X".
 static bool of_fingerprint(const char *format)
 {
-	static const char *const formats[] = {"%s%u", "%02x", "%02X", "%u,", ","};
-
-	for (unsigned i = 0; i < sizeof(formats) / sizeof(formats[0]); i++)
-		if (strcmp(format, formats[i]) == 0)
-			return true;
-	return false;
+	if (format[0] == ',')
+		return format[1] == '\0';
+	if (format[0] != '%')
+		return false;
+	switch (format[1]) {
+	case '0':
+		return format[2] == '2' && (format[3] | 0x20) == 'x' && format[4] == '\0';
+	case 'u':
+		return format[2] == ',' && format[3] == '\0';
+	case 's':
+		return strcmp(format, "%s%u") == 0 || strcmp(format, "%s%s") == 0 ||
+			strcmp(format, "%s%04X") == 0;
+	default:
+		return false;
+	}
 }
 
 // Nothing in this program calls it by this name alone, which a linker that sees all of it at once
@@ -50,7 +60,9 @@ static bool of_fingerprint(const char *format)
 
 	if (ndpi_names_now != NULL && size > 0 && of_fingerprint(format)) {
 		text[0] = '\0';
-		return 0;
+		// What comes next is written behind the number's end; all others may fail, and
+		// libndpi tries no further.
+		return format[1] == 'u' ? 0 : -1;
 	}
 	va_start(values, format);
 	int len = __vsnprintf_chk(text, size, flag, object_size, format, values);

@@ -3,7 +3,9 @@
 // Over made-up packets with the ports, lengths and first octets that dissectors look for, our own
 // capture, and the corpus where it lies beside the sources; each as it is and changed (fixed
 // seeds).
+#define ndpi_check_flow_func check_ours // of the library's name is one here that calls it
 #include "../../classifiers/ndpi_dispatch.c"
+#undef ndpi_check_flow_func
 
 #include <dirent.h>
 #include <pcap/pcap.h>
@@ -18,9 +20,15 @@
 enum { FLOWS = 4096, PACKETS_MAX = 24, MADE = 100000 };
 
 static struct ndpi_detection_module_struct *module;
+static struct ndpi_names names;
 static uint64_t left_out[2][DISSECTORS_MAX]; // by place, of datagrams and of segments: how often
 static uint64_t wrong_at[2][DISSECTORS_MAX]; // and how often wrongly
 static uint64_t wrong;
+
+static bool has(const struct mask *mask, unsigned place)
+{
+	return (mask->word[place / 64] >> place % 64 & 1) != 0;
+}
 
 static void witness_one(
 	struct ndpi_flow_struct *flow, const struct list *list, unsigned place, bool excludes)
@@ -59,27 +67,36 @@ static void witness(struct ndpi_flow_struct *flow, const struct list *list, cons
 			witness_one(flow, list, place, has(out, place));
 }
 
-// In the place of dispatch_udp() and dispatch_tcp().
-static void witness_udp(struct ndpi_detection_module_struct *m, struct ndpi_flow_struct *flow)
+static void witness_datagram(struct ndpi_flow_struct *flow)
 {
 	struct mask out, wait;
 	struct shown d;
 
-	shown_read(&d, m, flow);
+	shown_read(&d, module, flow);
 	datagram_judge(&d, &out, &wait);
 	witness(flow, &udp_list, &out, &wait);
-	dispatch_udp(m, flow);
 }
 
-static void witness_tcp(struct ndpi_detection_module_struct *m, struct ndpi_flow_struct *flow)
+static void witness_segment(struct ndpi_flow_struct *flow)
 {
 	const struct mask none = {{0}};
 	struct shown d;
 
-	shown_read(&d, m, flow);
+	shown_read(&d, module, flow);
 	struct mask wait = segment_would_wait(&d);
 	witness(flow, &tcp_list, &none, &wait);
-	dispatch_tcp(m, flow);
+}
+
+// In the library's place.
+u_int32_t ndpi_check_flow_func(struct ndpi_detection_module_struct *m,
+	struct ndpi_flow_struct *flow, NDPI_SELECTION_BITMASK_PROTOCOL_SIZE *selection)
+{
+	assert_ptr_equal(m, module);
+	if (m->packet.udp != NULL)
+		witness_datagram(flow);
+	else if (m->packet.tcp != NULL && m->packet.payload_packet_len > 0)
+		witness_segment(flow);
+	return check_ours(m, flow, selection);
 }
 
 static int set_up(void **)
@@ -92,8 +109,7 @@ static int set_up(void **)
 	ndpi_set_protocol_detection_bitmask2(module, &all);
 	ndpi_finalize_initialization(module);
 	assert_true(ndpi_dispatch_install(module));
-	module->callback_buffer_udp[0].func = witness_udp;
-	module->callback_buffer_tcp_payload[0].func = witness_tcp;
+	ndpi_names_now = &names;
 	wrong = 0;
 	memset(left_out, 0, sizeof(left_out));
 	memset(wrong_at, 0, sizeof(wrong_at));
@@ -102,6 +118,7 @@ static int set_up(void **)
 
 static int tear_down(void **)
 {
+	ndpi_names_now = NULL;
 	ndpi_exit_detection_module(module);
 	return 0;
 }
@@ -324,25 +341,25 @@ static void file_run(const char *path, uint32_t seed)
 
 static void folder_run(const char *path, uint32_t seed)
 {
-	struct dirent **names;
-	int count = scandir(path, &names, NULL, alphasort);
+	struct dirent **found;
+	int count = scandir(path, &found, NULL, alphasort);
 
 	for (int i = 0; i < count; i++) {
 		char inner[4096];
 		struct stat st;
-		const char *dot = strrchr(names[i]->d_name, '.');
+		const char *dot = strrchr(found[i]->d_name, '.');
 
-		snprintf(inner, sizeof(inner), "%s/%s", path, names[i]->d_name);
-		if (names[i]->d_name[0] != '.' && stat(inner, &st) == 0) {
+		snprintf(inner, sizeof(inner), "%s/%s", path, found[i]->d_name);
+		if (found[i]->d_name[0] != '.' && stat(inner, &st) == 0) {
 			if (S_ISDIR(st.st_mode))
 				folder_run(inner, seed);
 			else if (dot != NULL && strncmp(dot, ".pcap", 5) == 0)
 				file_run(inner, seed);
 		}
-		free(names[i]);
+		free(found[i]);
 	}
 	if (count >= 0)
-		free(names);
+		free(found);
 }
 
 static void test_captures(void **)
