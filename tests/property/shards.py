@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """One shard and four make the same flows, counters, clients and usage of a capture.
 
-    shards.py WEIR                 house.pcap and the golden captures
+    shards.py WEIR                 house.pcap, the golden captures, and a flood of forged MACs against
+                                   small tables of clients and usage
     shards.py WEIR --corpus N      N captures of ../shared/corpus, chosen by a fixed seed; 0: all
     shards.py WEIR FILE...         these
 
@@ -15,10 +16,12 @@ import json
 import os
 import random
 import sys
+import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.append(os.path.join(HERE, "../e2e"))
 
+import floods
 import programs
 
 CORPUS = os.path.join(HERE, "../../../shared/corpus")
@@ -50,8 +53,11 @@ def key_of(row, without=()):
                        if name not in ("sequence", "expires_at", *without)}, sort_keys=True)
 
 
-def read(weir, files, shards):
-    given = [word for file in files for word in ("-r", file)]
+FLOOD = ("--set", "clients.max=256", "--set", "clients.random_max=128", "--set", "usage.max=1024")
+
+
+def read(weir, files, shards, *words):
+    given = [word for file in files for word in ("-r", file)] + list(words)
     return Run(programs.run(weir, "run", *given, "--profile", "full", "--format", "json", "-o", "-",
                             "--seed", SEED, "--shards", shards, timeout=120))
 
@@ -139,11 +145,17 @@ def main():
                             else corpus_captures(given.corpus))
     flows = bad = 0
     by_cache = []
-    cases = {file: [file] for file in files}
+    cases = {file: ([file], ()) for file in files}
     if len(files) > 1:
-        cases["all of them"] = files
-    for file, together in cases.items():
-        one, many = read(given.weir, together, 1), read(given.weir, together, SHARDS)
+        cases["all of them"] = files, ()
+    scratch = tempfile.TemporaryDirectory(prefix="weir-shards-")
+    if files == own_captures():
+        flood = os.path.join(scratch.name, "flood.pcap")
+        floods.write(flood, ["macs"], 40000, 100)
+        cases["forged MACs"] = [flood], FLOOD
+    for file, (together, words) in cases.items():
+        one = read(given.weir, together, 1, *words)
+        many = read(given.weir, together, SHARDS, *words)
         count, cached, wrong = compare(one, many)
         flows += count
         bad += bool(wrong)
