@@ -27,6 +27,7 @@ struct instance {
 struct classify {
 	struct instance instances[CLASSIFIERS_MAX];
 	uint32_t count;
+	const struct pool *states[FLOW_STATES_MAX]; // by slot; NULL: nobody's
 	// Bit i: instances[i] wants it.
 	uint16_t tcp, tcp_bare, udp, other, dns, dhcp, arp, ndp;
 	uint16_t whole; // bit i: instances[i] reads whole packets only
@@ -72,6 +73,7 @@ static int instance_open(struct classify *c, const struct classify_settings *set
 	if (ops->flow_state_size > 0) {
 		REQUIRE(*slots < FLOW_STATES_MAX);
 		in->slot = (*slots)++;
+		c->states[in->slot] = &in->states;
 		int err = pool_init(
 			&in->states, settings->dpi_states_max, (ops->flow_state_size + 7) & ~7u);
 		if (err)
@@ -407,11 +409,10 @@ static void show_consumed(
 // What classifiers keep of a flow. Its own lines are there.
 static void prefetch_states(const struct classify *c, const struct flow *flow)
 {
-	for (uint16_t mask = flow->watching; mask != 0; mask &= (uint16_t)(mask - 1)) {
-		const void *state = state_of(&c->instances[__builtin_ctz(mask)], flow);
-		if (state != NULL)
-			prefetch_octets(state, 2 * CACHE_LINE);
-	}
+	for (unsigned slot = 0; slot < FLOW_STATES_MAX; slot++)
+		if (flow->state[slot] != POOL_NONE)
+			prefetch_octets(
+				pool_at(c->states[slot], flow->state[slot]), 2 * CACHE_LINE);
 	if (flow->findings != POOL_NONE)
 		prefetch_octets(pool_at(&c->findings.chunks, flow->findings), 2 * CACHE_LINE);
 }
@@ -466,13 +467,23 @@ void classify_batch(struct classify *c, struct packet_batch *batch, uint32_t fro
 	}
 }
 
+// Whether any packet of it was shown to anybody: most of a flood's have nothing to show.
+static bool ever_shown(const struct flow *flow)
+{
+	bool any = flow->payload_packets > 0;
+
+	for (unsigned slot = 0; slot < FLOW_STATES_MAX; slot++)
+		any |= flow->state[slot] != POOL_NONE;
+	return any;
+}
+
 // Last words of those who still watch; for a cut flow words in between.
 static void last_words(struct classify *c, struct flow *flow, struct report *report)
 {
 	bool cut = flow->end_reason == END_ACTIVE;
 	struct flow_view view;
 
-	if (flow->watching == 0)
+	if (flow->watching == 0 || !ever_shown(flow))
 		return;
 	view_of(&view, flow, 0);
 	view.ended = !cut;

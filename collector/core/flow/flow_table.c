@@ -97,6 +97,12 @@ static inline unsigned lanes_match(const uint32_t *lanes, uint32_t value)
 #endif
 }
 
+// Bit e: entry e is somebody's.
+static unsigned entries_used(const struct bucket *bucket)
+{
+	return lanes_match(bucket->signature, 0) ^ ((1u << BUCKET_ENTRIES) - 1);
+}
+
 // As pool_at() and pool_index() have it, but that the compiler knows the size.
 static struct flow *flow_at(const struct flow_table *t, uint32_t idx)
 {
@@ -385,7 +391,7 @@ static void prefetch_rest(const struct flow_table *t, uint32_t idx)
 // A step ahead of the wheel: a flow that will be due soon, and the bucket of one met before. One
 // leads to the next, a cache miss each: so they are looked for while other work is done, in steps
 // so far apart that each finds what the one before it fetched. While flows are evicted, those that
-// are due first go: then each packet takes a step.
+// are due first go: then each packet takes a step when its flow has been updated.
 static __attribute__((noinline)) void step_ahead(struct flow_table *t)
 {
 	uint64_t until_ns = t->walk_until_ns;
@@ -404,12 +410,6 @@ static __attribute__((noinline)) void step_ahead(struct flow_table *t)
 	prefetch_octets(flow_at(t, idx), sizeof(struct flow));
 	if (t->walked_count > WALK_REST)
 		prefetch_rest(t, t->walked[(t->walked_count - 1 - WALK_REST) % WALKED]);
-}
-
-// Packets between two steps, as a mask.
-static uint32_t between_steps(const struct flow_table *t)
-{
-	return t->evicted > 0 ? 0 : WALK_PACKETS - 1;
 }
 
 // Who is evicted first, of those met ahead. Where it is none of them, the walk begins anew there.
@@ -446,17 +446,15 @@ static void prefetch_flush(const struct flow_table *t)
 	enum { AHEAD = 16 };
 	const struct bucket *bucket = &t->buckets[(t->flush_bucket + AHEAD) & t->bucket_mask];
 
-	for (unsigned e = 0; e < BUCKET_ENTRIES; e++)
-		if (bucket->signature[e] != 0)
-			prefetch_octets(flow_at(t, bucket->idx[e]), sizeof(struct flow));
+	for (unsigned used = entries_used(bucket); used != 0; used &= used - 1)
+		prefetch_octets(flow_at(t, bucket->idx[__builtin_ctz(used)]), sizeof(struct flow));
 }
 
 bool flow_table_flush(struct flow_table *t, uint64_t now_ns, uint32_t max)
 {
 	for (uint32_t found = 0; t->count > 0; t->flush_bucket++) {
 		struct bucket *bucket = &t->buckets[t->flush_bucket];
-		unsigned used = lanes_match(bucket->signature, 0) ^ ((1u << BUCKET_ENTRIES) - 1);
-		for (; used != 0; used &= used - 1) {
+		for (unsigned used = entries_used(bucket); used != 0; used &= used - 1) {
 			unsigned e = (unsigned)__builtin_ctz(used);
 			if (found == max)
 				return false;
@@ -669,14 +667,13 @@ static void prefetch_flow(const struct flow_table *t, uint32_t idx, const struct
 void flow_table_prepare(struct flow_table *t, struct packet_batch *batch)
 {
 	bool vlan_in_key = t->settings.vlan_in_key;
-	uint32_t between = between_steps(t);
 
 	t->walk_until_ns = batch->now_ns + WALK_AHEAD_NS;
 	for (uint32_t i = 0; i < batch->count; i++) {
 		struct packet *p = &batch->packets[i];
 		struct flow_key *key = &t->keys[i];
 		p->flow = NULL;
-		if ((i & between) == 0)
+		if (i % WALK_PACKETS == 0)
 			step_ahead(t);
 		if (unlikely(p->fate != PACKET_FLOW))
 			continue;
@@ -885,7 +882,8 @@ static __attribute__((noinline)) bool update_slow(
 
 uint32_t flow_table_update(struct flow_table *t, struct packet_batch *batch, uint32_t from)
 {
-	uint32_t to = batch->count, between = between_steps(t);
+	uint32_t to = batch->count;
+	uint32_t between = t->evicted > 0 ? 0 : WALK_PACKETS - 1; // steps: a mask
 
 	for (uint32_t i = from; i < to; i++) {
 		struct packet *p = &batch->packets[i];
