@@ -7,10 +7,10 @@
 static_assert(sizeof(struct segment_event) + 3072 + DNS_ENTRIES_MAX * (4 + 8 + DNS_NAME_MAX) <=
 	EVENT_SIZE_MAX);
 
-static uint32_t visibility_of(const struct flow *flow)
+static uint8_t visibility_of(const struct flow *flow)
 {
 	bool tcp = flow->key.ip_proto == IP_PROTO_TCP;
-	uint32_t visibility = 0;
+	uint8_t visibility = 0;
 
 	if ((flow->seen & 3) != 3)
 		visibility |= VISIBLE_ONE_WAY;
@@ -131,7 +131,7 @@ void segment_write(struct report *report, enum end_reason reason, bool zero)
 			fill_counters(e, flow);
 		e->end_reason = (uint8_t)reason;
 		e->segment = flow->segment;
-		e->findings_size = (uint32_t)findings_bytes;
+		e->findings_size = (uint16_t)findings_bytes;
 		findings_copy(report->findings, flow->findings, e->findings);
 	}
 	flow->segment++;

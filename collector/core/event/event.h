@@ -35,40 +35,43 @@ enum visibility {
 #define NOT_KNOWN_32 UINT32_MAX
 
 // A segment of a flow; [2] arrays by sending end, as in struct flow. Deltas of one flow's segments
-// add up to the flow.
+// add up to the flow. Without findings it is four cache lines, which each flow pays more than once
+// on its way to a row.
 struct segment_event {
 	struct event event;
 	uint64_t flow_start_ns;
 	uint64_t start_ns, end_ns; // first and last packet of the segment
 	uint64_t flow_id;
 	uint64_t packets[2], bytes[2], payload[2];
-	uint64_t tunnel_id;
+	uint64_t gap_bytes[2];
 	uint64_t risk_bits;
+	uint32_t tunnel_id;
+	uint32_t mpls_label; // NOT_KNOWN_32: none
+	uint32_t segment; // from 0
+	uint32_t rtt_client_us, rtt_server_us, first_reply_us; // NOT_KNOWN_32
+	uint32_t retransmissions[2], out_of_order[2];
+	uint32_t dns_queries, dns_answers, dns_failures;
+	uint16_t zero_window[2];
+	uint16_t port[2];
+	uint16_t vlan_inner;
+	uint16_t protocol, application, category, risk_score;
+	uint16_t findings_size;
 	uint8_t ip[2][16];
 	uint8_t mac[2][6];
-	uint16_t port[2];
 	uint8_t has_mac; // bit e
 	uint8_t ip_version, ip_proto, tunnel;
 	uint8_t orientation; // enum orientation
 	uint8_t end_reason; // enum end_reason
 	uint8_t icmp_type, icmp_code;
 	uint8_t dscp[2], tcp_flags[2];
+	uint8_t syn_retransmissions, fin_retransmissions;
 	uint8_t seen; // bit e: end e has ever sent
 	uint8_t dpi, confidence;
 	uint8_t closed_by_reset; // RST before any payload from end 1: a failed attempt
-	uint16_t vlan_inner;
-	uint16_t protocol, application, category, risk_score;
-	uint32_t mpls_label; // NOT_KNOWN_32: none
-	uint32_t segment; // from 0
-	uint32_t rtt_client_us, rtt_server_us, first_reply_us; // NOT_KNOWN_32
-	uint32_t retransmissions[2], out_of_order[2], zero_window[2];
-	uint32_t syn_retransmissions, fin_retransmissions;
-	uint64_t gap_bytes[2];
-	uint32_t dns_queries, dns_answers, dns_failures;
-	uint32_t visibility;
-	uint32_t findings_size;
+	uint8_t visibility;
 	uint8_t findings[]; // one run (findings_read)
 };
+static_assert(sizeof(struct segment_event) == 4 * CACHE_LINE);
 
 struct fact_event {
 	struct event event;
