@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { BATCHES = 16, BATCH_BYTES = 256 << 10, BLOCKS = 4, TEXTS_MAX = 1024 };
+enum { BATCHES = 16, BATCH_BYTES = 1 << 20, BLOCKS = 4, TEXTS_MAX = 1024 };
 
 struct rows {
 	struct settings settings;

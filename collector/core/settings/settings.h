@@ -162,8 +162,8 @@ enum setting_log { SETTING_LOG_ERROR, SETTING_LOG_WARNING, SETTING_LOG_INFO };
 	X(region, "region", TEXT, NULL, 1, 64, "Where the data may go; stands in every segment") \
 	X(exporter, "export.exporter", CHOICE, "file", 0, "file|kafka|null", "Where records go") \
 	X(format, "export.format", CHOICE, "protobuf", 0, "protobuf|json", "How rows are written") \
-	X(batches, "export.batches", NUMBER, "64", 8, 4096, "Batches between ledger and exporter") \
-	X(batch_bytes, "export.batch_bytes", BYTES, "256KiB", 16 << 10, 4 << 20, \
+	X(batches, "export.batches", NUMBER, "24", 8, 4096, "Batches between ledger and exporter") \
+	X(batch_bytes, "export.batch_bytes", BYTES, "1MiB", 16 << 10, 4 << 20, \
 		"A batch is sealed at this size") \
 	X(batch_age, "export.batch_age", DURATION, "1s", 10, 60000, "or at this age") \
 	X(shutdown_timeout, "export.shutdown_timeout", DURATION, "10s", 100, 600000, \
