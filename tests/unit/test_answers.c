@@ -23,7 +23,8 @@ static void add(struct answers *answers, uint8_t who, const char *name, uint64_t
 	struct identity asker = asker_at(who);
 	uint64_t place = answers_name(answers, (const uint8_t *)name, (uint16_t)strlen(name));
 
-	answers_add(answers, &asker, server, false, place, time_ns);
+	answers_add(answers, answers_bucket(answers, &asker, server, false), &asker, server, false,
+		place, time_ns);
 }
 
 static void check(
@@ -31,7 +32,8 @@ static void check(
 {
 	struct identity asker = asker_at(who);
 	struct answer_name found = {.time_ns = 0};
-	bool there = answers_find(answers, &asker, server, false, 0, when_ns, &found);
+	bool there = answers_find(answers, answers_bucket(answers, &asker, server, false), &asker,
+		server, false, 0, when_ns, &found);
 
 	assert_int_equal(there, name != NULL);
 	if (name == NULL)
@@ -60,11 +62,14 @@ static void test_last_four(void **)
 	// Only if it is new enough.
 	struct identity asker = asker_at(1);
 	struct answer_name found;
-	assert_false(answers_find(&answers, &asker, server, false, 601, 1000, &found));
+	assert_false(answers_find(&answers, answers_bucket(&answers, &asker, server, false), &asker,
+		server, false, 601, 1000, &found));
 	// Another server; the same octets as an IPv6 address.
 	static const uint8_t other[16] = {93, 184, 216, 35};
-	assert_false(answers_find(&answers, &asker, other, false, 0, 1000, &found));
-	assert_false(answers_find(&answers, &asker, server, true, 0, 1000, &found));
+	assert_false(answers_find(&answers, answers_bucket(&answers, &asker, other, false), &asker,
+		other, false, 0, 1000, &found));
+	assert_false(answers_find(&answers, answers_bucket(&answers, &asker, server, true), &asker,
+		server, true, 0, 1000, &found));
 	answers_fini(&answers);
 }
 

@@ -15,7 +15,7 @@ struct pair_name {
 };
 
 struct answer_pair {
-	struct identity asker;
+	_Alignas(CACHE_LINE) struct identity asker;
 	uint8_t server_ip[16];
 	uint32_t next; // in the bucket
 	uint32_t newer, older; // by last answer
@@ -105,7 +105,7 @@ static bool same_name(const struct answers *answers, uint64_t a, uint64_t b)
 			memcmp(one.name, two.name, one.name_len) == 0);
 }
 
-static uint32_t bucket_of(const struct answers *answers, const struct identity *asker,
+uint32_t answers_bucket(const struct answers *answers, const struct identity *asker,
 	const uint8_t *server_ip, bool server_ip6)
 {
 	uint64_t words[6] = {0};
@@ -159,7 +159,7 @@ static void forget_oldest(struct answers *answers)
 {
 	uint32_t idx = answers->oldest;
 	struct answer_pair *pair = pool_at(&answers->pool, idx);
-	uint32_t *link = &answers->buckets[bucket_of(
+	uint32_t *link = &answers->buckets[answers_bucket(
 		answers, &pair->asker, pair->server_ip, pair->server_ip6)];
 
 	while (*link != idx)
@@ -170,10 +170,9 @@ static void forget_oldest(struct answers *answers)
 	counter_add(answers->counters, COUNTER_answers_evicted, 1);
 }
 
-static struct answer_pair *get_pair(struct answers *answers, const struct identity *asker,
-	const uint8_t *server_ip, bool server_ip6)
+static struct answer_pair *get_pair(struct answers *answers, uint32_t bucket,
+	const struct identity *asker, const uint8_t *server_ip, bool server_ip6)
 {
-	uint32_t bucket = bucket_of(answers, asker, server_ip, server_ip6);
 	struct answer_pair *pair = find_in(answers, bucket, asker, server_ip, server_ip6);
 
 	if (pair != NULL) {
@@ -195,10 +194,10 @@ static struct answer_pair *get_pair(struct answers *answers, const struct identi
 	return pair;
 }
 
-void answers_add(struct answers *answers, const struct identity *asker, const uint8_t *server_ip,
-	bool server_ip6, uint64_t name, uint64_t time_ns)
+void answers_add(struct answers *answers, uint32_t bucket, const struct identity *asker,
+	const uint8_t *server_ip, bool server_ip6, uint64_t name, uint64_t time_ns)
 {
-	struct answer_pair *pair = get_pair(answers, asker, server_ip, server_ip6);
+	struct answer_pair *pair = get_pair(answers, bucket, asker, server_ip, server_ip6);
 	struct pair_name *newest = &pair->names[0];
 
 	if (pair->count > 0 && same_name(answers, newest->name, name)) {
@@ -217,10 +216,10 @@ void answers_add(struct answers *answers, const struct identity *asker, const ui
 	*newest = (struct pair_name){.name = name, .count = 1, .times = {time_ns}};
 }
 
-bool answers_find(struct answers *answers, const struct identity *asker, const uint8_t *server_ip,
-	bool server_ip6, uint64_t not_before_ns, uint64_t when_ns, struct answer_name *ret)
+bool answers_find(struct answers *answers, uint32_t bucket, const struct identity *asker,
+	const uint8_t *server_ip, bool server_ip6, uint64_t not_before_ns, uint64_t when_ns,
+	struct answer_name *ret)
 {
-	uint32_t bucket = bucket_of(answers, asker, server_ip, server_ip6);
 	const struct answer_pair *pair = find_in(answers, bucket, asker, server_ip, server_ip6);
 
 	for (uint32_t i = 0; pair != NULL && i < pair->count; i++) {
@@ -235,4 +234,34 @@ bool answers_find(struct answers *answers, const struct identity *asker, const u
 		}
 	}
 	return false;
+}
+
+void answers_fetch_bucket(const struct answers *answers, uint32_t bucket)
+{
+	__builtin_prefetch(&answers->buckets[bucket]);
+}
+
+void answers_fetch_pair(const struct answers *answers, uint32_t bucket)
+{
+	uint32_t idx = answers->buckets[bucket];
+
+	if (idx == POOL_NONE)
+		return;
+	const uint8_t *pair = pool_at(&answers->pool, idx);
+	for (size_t line = 0; line < sizeof(struct answer_pair); line += CACHE_LINE)
+		__builtin_prefetch(pair + line);
+}
+
+void answers_fetch_around(const struct answers *answers, uint32_t bucket)
+{
+	uint32_t idx = answers->buckets[bucket];
+
+	if (idx == POOL_NONE)
+		return;
+	const struct answer_pair *pair = pool_at(&answers->pool, idx);
+	if (pair->newer != POOL_NONE)
+		__builtin_prefetch(pool_at(&answers->pool, pair->newer), 1);
+	if (pair->older != POOL_NONE)
+		__builtin_prefetch(pool_at(&answers->pool, pair->older), 1);
+	__builtin_prefetch(answers->names + (pair->names[0].name & (answers->names_size - 1)));
 }

@@ -44,12 +44,23 @@ void answers_fini(struct answers *answers); // accepts a zeroed one
 size_t answers_bytes(const struct answers *answers);
 void answers_prefault(struct answers *answers);
 
+// Where the names of an asker and server address belong, for answers_add() and answers_find().
+uint32_t answers_bucket(const struct answers *answers, const struct identity *asker,
+	const uint8_t *server_ip, bool server_ip6);
+
 // Puts a name down once, for all addresses of an answer; answers_add() then says for which.
 uint64_t answers_name(struct answers *answers, const uint8_t *name, uint16_t name_len);
-void answers_add(struct answers *answers, const struct identity *asker, const uint8_t *server_ip,
-	bool server_ip6, uint64_t name, uint64_t time_ns);
+void answers_add(struct answers *answers, uint32_t bucket, const struct identity *asker,
+	const uint8_t *server_ip, bool server_ip6, uint64_t name, uint64_t time_ns);
 
 // The newest answer from `not_before_ns` on and not later than `when_ns`. Returns whether there is
 // one.
-bool answers_find(struct answers *answers, const struct identity *asker, const uint8_t *server_ip,
-	bool server_ip6, uint64_t not_before_ns, uint64_t when_ns, struct answer_name *ret);
+bool answers_find(struct answers *answers, uint32_t bucket, const struct identity *asker,
+	const uint8_t *server_ip, bool server_ip6, uint64_t not_before_ns, uint64_t when_ns,
+	struct answer_name *ret);
+
+// Hints, in steps, so that the memory of many can be fetched together: the bucket, the first pair
+// in it, and what adding to that touches: those answered before and after it, and its name.
+void answers_fetch_bucket(const struct answers *answers, uint32_t bucket);
+void answers_fetch_pair(const struct answers *answers, uint32_t bucket);
+void answers_fetch_around(const struct answers *answers, uint32_t bucket);

@@ -74,6 +74,12 @@ static inline struct client *client_find_in(
 	return NULL;
 }
 
+// Hint: what client_table_refuse() of this bucket touches.
+static inline void client_fetch_refused(const struct client_table *table, uint32_t bucket)
+{
+	__builtin_prefetch(&table->refused[(size_t)bucket * CLIENT_REFUSED_PER_BUCKET], 1);
+}
+
 static inline struct client *client_find(
 	const struct client_table *table, const struct identity *id)
 {

@@ -98,8 +98,8 @@ static inline void usage_fetch(const struct usage *usage, uint32_t bucket)
 	if (idx == POOL_NONE)
 		return;
 	const uint8_t *entry = pool_at(&usage->entries, idx);
-	__builtin_prefetch(entry, 1);
-	__builtin_prefetch(entry + CACHE_LINE, 1);
+	for (size_t at = 0; at < 3 * CACHE_LINE; at += CACHE_LINE)
+		__builtin_prefetch(entry + at, 1);
 }
 
 // Books what one local end did, unless rows are by category. `client` NULL: of a host that found no

@@ -123,10 +123,11 @@ static void judge(struct ledger *ledger, const struct segment_event *s, struct e
 			ledger, end->mac, end->ip, end->ip6, end->binding, s->flow_start_ns);
 }
 
-struct binding *ledger_binding(struct ledger *ledger, const struct identity *address)
+struct binding *ledger_binding(
+	struct ledger *ledger, const struct identity *address, uint32_t bucket)
 {
 	uint64_t now_ns = ledger->now_ns;
-	struct binding *binding = binding_find(&ledger->bindings, address);
+	struct binding *binding = binding_find_in(&ledger->bindings, bucket, address);
 
 	if (binding != NULL) {
 		binding_use(&ledger->bindings, binding, now_ns);
@@ -145,7 +146,7 @@ struct binding *ledger_binding(struct ledger *ledger, const struct identity *add
 static struct binding *binding_to_learn(struct ledger *ledger, struct end *end)
 {
 	if (end->binding == NULL || !identity_equal(&end->binding->address, &end->address))
-		end->binding = ledger_binding(ledger, &end->address);
+		end->binding = ledger_binding(ledger, &end->address, end->address_bucket);
 	return end->binding;
 }
 

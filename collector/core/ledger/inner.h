@@ -80,15 +80,23 @@ struct prepared {
 	const struct event *event;
 	uint32_t local_count; // local networks, and whether there were neighbours, when the ends
 	bool neighbours; // were placed
-	struct end ends[2]; // of segments
+	unsigned client_end; // which of the two is the client, as it looks
+	// Where the names are that the client was given for its server, POOL_NONE: not looked up;
+	// of an answer, where its names belong, one for each address.
+	uint32_t answer_buckets[ANSWER_ADDRESSES_MAX];
+	// Of segments. Of facts and answers the first holds the buckets of whom they are about.
+	struct end ends[2];
 };
 
 // facts.c: learns from a fact or an answer.
-void ledger_learn_fact(struct ledger *ledger, const struct fact_event *fact);
-void ledger_learn_answer(struct ledger *ledger, const struct answer_event *answer);
+void ledger_learn_fact(struct ledger *ledger, const struct prepared *prepared);
+void ledger_learn_answer(struct ledger *ledger, const struct prepared *prepared);
 
 // segments.c: books a segment and writes its row.
 void ledger_book_segment(struct ledger *ledger, struct prepared *prepared);
+// Which end is the client: the initiator; where the beginning was not seen, the one local end, else
+// the higher port.
+unsigned ledger_client_end(const struct segment_event *segment, const struct end ends[2]);
 
 // prepare.c: looks at the events of a turn, and fetches the memory that they will need.
 void ledger_prepare(const struct ledger *ledger, struct prepared *turn, uint32_t count);
@@ -119,7 +127,8 @@ static inline bool mac_is_station(const uint8_t mac[6])
 
 // What is known of an address, made where it is not there; NULL: there is no room (counted). With
 // anybody excluded there always is: who held an address must be known.
-struct binding *ledger_binding(struct ledger *ledger, const struct identity *address);
+struct binding *ledger_binding(
+	struct ledger *ledger, const struct identity *address, uint32_t bucket);
 
 // clients.c: the life of a client. Found or made, whoever has to go for it; or of this standing, or
 // NULL when there is no place for such a one (counted). `key`: its client_key, or NULL: to be made.

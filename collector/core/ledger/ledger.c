@@ -254,10 +254,10 @@ static void handle(struct ledger *l, struct prepared *prepared)
 		ledger_book_segment(l, prepared);
 		break;
 	case EVENT_FACT:
-		ledger_learn_fact(l, (const struct fact_event *)event);
+		ledger_learn_fact(l, prepared);
 		break;
 	case EVENT_ANSWER:
-		ledger_learn_answer(l, (const struct answer_event *)event);
+		ledger_learn_answer(l, prepared);
 		break;
 	default:
 		break;

@@ -5,6 +5,35 @@
 // What is found here may change before its event's turn comes; whoever uses it asks again.
 #include "core/ledger/inner.h"
 
+// Identities that are hashed together, and where their buckets go.
+struct look_ups {
+	struct hash_batch batch;
+	uint32_t *buckets[HASH_BATCH_MAX];
+	uint32_t count;
+};
+
+static_assert(2 * TURN_EVENTS <= HASH_BATCH_MAX);
+
+static void look_up(struct look_ups *of, const struct identity *id, uint32_t *ret_bucket)
+{
+	uint64_t words[3];
+
+	memcpy(words, id, sizeof(words));
+	for (unsigned i = 0; i < 3; i++)
+		of->batch.words[i][of->count] = words[i];
+	of->buckets[of->count++] = ret_bucket;
+}
+
+static void find_buckets(
+	struct look_ups *of, const struct hash_key *key, uint32_t mask, const uint32_t *table)
+{
+	hash_batch(key, &of->batch, of->count);
+	for (uint32_t i = 0; i < of->count; i++) {
+		*of->buckets[i] = (uint32_t)of->batch.hashes[i] & mask;
+		__builtin_prefetch(&table[*of->buckets[i]]);
+	}
+}
+
 static void place_end(
 	const struct ledger *l, const struct segment_event *s, unsigned e, struct end *end)
 {
@@ -29,18 +58,11 @@ static void place_end(
 	if (!end->prepared)
 		return;
 	end->address = address_of(s->event.vlan, end->ip, end->ip6);
-	end->address_bucket = binding_bucket(&l->bindings, &end->address);
-	__builtin_prefetch(&l->bindings.buckets[end->address_bucket]);
-	if (end->mac == NULL)
-		return;
-	end->mac_id = identity_of_mac(s->event.vlan, end->mac);
-	if (!end->local)
-		return; // its client is looked for if it turns out to be on the link
-	end->mac_bucket = client_bucket(&l->clients, &end->mac_id);
-	__builtin_prefetch(&l->clients.buckets[end->mac_bucket]);
+	if (end->mac != NULL)
+		end->mac_id = identity_of_mac(s->event.vlan, end->mac);
 }
 
-void ledger_place_ends(const struct ledger *l, struct prepared *p)
+static void place_ends(const struct ledger *l, struct prepared *p)
 {
 	const struct segment_event *s = (const struct segment_event *)p->event;
 
@@ -50,42 +72,138 @@ void ledger_place_ends(const struct ledger *l, struct prepared *p)
 	p->neighbours = l->neighbours;
 }
 
+// Its client is looked for now; of an end that is not local, if it turns out to be on the link.
+static bool may_be_client(const struct end *end)
+{
+	return end->prepared && end->local && end->mac != NULL;
+}
+
+void ledger_place_ends(const struct ledger *l, struct prepared *p)
+{
+	place_ends(l, p);
+	for (unsigned e = 0; e < 2; e++) {
+		struct end *end = &p->ends[e];
+		if (end->prepared)
+			end->address_bucket = binding_bucket(&l->bindings, &end->address);
+		if (may_be_client(end))
+			end->mac_bucket = client_bucket(&l->clients, &end->mac_id);
+	}
+}
+
 static void fetch_lines(const void *at, size_t size)
 {
 	for (size_t line = 0; line < size; line += CACHE_LINE)
 		__builtin_prefetch((const uint8_t *)at + line);
 }
 
-// Whom the event is about: a fact's MAC and address, the address that asked.
-static void fetch_other(const struct ledger *l, const struct event *event)
+static void fetch_event(const struct ledger *l, struct prepared *p)
 {
-	const struct fact_event *fact = (const struct fact_event *)event;
-	const struct answer_event *answer = (const struct answer_event *)event;
+	p->event = reorder_event(&l->reorder, &p->item);
+	fetch_lines(p->event, sizeof(struct segment_event));
+}
 
-	if (event->kind == EVENT_ANSWER) {
-		struct identity asker =
-			address_of(event->vlan, answer->client_ip, answer->client_ip_version == 6);
-		__builtin_prefetch(&l->bindings.buckets[binding_bucket(&l->bindings, &asker)]);
-	} else if (event->kind == EVENT_FACT) {
-		struct identity mac = identity_of_mac(event->vlan, fact->mac);
-		__builtin_prefetch(&l->clients.buckets[client_bucket(&l->clients, &mac)]);
+static void place_segment(const struct ledger *l, struct prepared *p, struct look_ups *addresses,
+	struct look_ups *clients)
+{
+	place_ends(l, p);
+	for (unsigned e = 0; e < 2; e++) {
+		struct end *end = &p->ends[e];
+		if (end->prepared)
+			look_up(addresses, &end->address, &end->address_bucket);
+		if (may_be_client(end))
+			look_up(clients, &end->mac_id, &end->mac_bucket);
 	}
 }
 
-static void fetch_entries(const struct ledger *l, const struct end *end)
+// Whom a fact is about: its MAC and address.
+static void place_fact(struct prepared *p, struct look_ups *addresses, struct look_ups *clients)
 {
-	uint32_t idx;
+	const struct fact_event *fact = (const struct fact_event *)p->event;
+	struct identity address = address_of(fact->event.vlan, fact->ip, fact->ip_version == 6);
+	struct identity mac = identity_of_mac(fact->event.vlan, fact->mac);
 
-	if (!end->prepared)
-		return;
-	idx = l->bindings.buckets[end->address_bucket];
+	look_up(addresses, &address, &p->ends[0].address_bucket);
+	look_up(clients, &mac, &p->ends[0].mac_bucket);
+}
+
+// The address that asked, and what it was told of.
+static void place_answer(const struct ledger *l, struct prepared *p, struct look_ups *addresses)
+{
+	const struct answer_event *answer = (const struct answer_event *)p->event;
+	struct identity asker =
+		address_of(answer->event.vlan, answer->client_ip, answer->client_ip_version == 6);
+
+	look_up(addresses, &asker, &p->ends[0].address_bucket);
+	for (unsigned i = 0; i < answer->address_count; i++) {
+		const struct answer_address *a = &answer->addresses[i];
+		p->answer_buckets[i] =
+			answers_bucket(&l->answers, &asker, a->ip, a->ip_version == 6);
+		answers_fetch_bucket(&l->answers, p->answer_buckets[i]);
+	}
+}
+
+static void place(const struct ledger *l, struct prepared *turn, uint32_t count)
+{
+	struct look_ups addresses, clients;
+
+	addresses.count = clients.count = 0;
+	for (uint32_t i = 0; i < count; i++) {
+		if (turn[i].event->kind == EVENT_SEGMENT)
+			place_segment(l, &turn[i], &addresses, &clients);
+		else if (turn[i].event->kind == EVENT_FACT)
+			place_fact(&turn[i], &addresses, &clients);
+		else if (turn[i].event->kind == EVENT_ANSWER)
+			place_answer(l, &turn[i], &addresses);
+	}
+	find_buckets(&addresses, &l->bindings.key, l->bindings.bucket_mask, l->bindings.buckets);
+	find_buckets(&clients, &l->clients.key, l->clients.bucket_mask, l->clients.buckets);
+}
+
+static void fetch_binding(const struct ledger *l, uint32_t bucket)
+{
+	uint32_t idx = l->bindings.buckets[bucket];
+
 	if (idx != POOL_NONE)
 		fetch_lines(pool_at(&l->bindings.pool, idx), 2 * CACHE_LINE);
-	if (end->mac == NULL || !end->local)
-		return;
-	idx = l->clients.buckets[end->mac_bucket];
+}
+
+// Who is in the bucket, or else was refused there.
+static void fetch_client(const struct ledger *l, uint32_t bucket)
+{
+	uint32_t idx = l->clients.buckets[bucket];
+
 	if (idx != POOL_NONE)
 		fetch_lines(pool_at(&l->clients.pool, idx), sizeof(struct client));
+	else
+		client_fetch_refused(&l->clients, bucket);
+}
+
+static void fetch_entries(const struct ledger *l, const struct prepared *p)
+{
+	const struct answer_event *answer = (const struct answer_event *)p->event;
+	const struct end *end = &p->ends[0];
+
+	switch (p->event->kind) {
+	case EVENT_SEGMENT:
+		for (; end < &p->ends[2]; end++) {
+			if (end->prepared)
+				fetch_binding(l, end->address_bucket);
+			if (may_be_client(end))
+				fetch_client(l, end->mac_bucket);
+		}
+		break;
+	case EVENT_FACT:
+		fetch_binding(l, end->address_bucket);
+		fetch_client(l, end->mac_bucket);
+		break;
+	case EVENT_ANSWER:
+		fetch_binding(l, end->address_bucket);
+		for (unsigned i = 0; i < answer->address_count; i++)
+			answers_fetch_pair(&l->answers, p->answer_buckets[i]);
+		break;
+	default:
+		break;
+	}
 }
 
 // Returns the bucket of the client's usage, or POOL_NONE.
@@ -94,7 +212,7 @@ static uint32_t find_end(const struct ledger *l, const struct segment_event *s, 
 	if (!end->prepared)
 		return POOL_NONE;
 	end->known_binding = binding_find_in(&l->bindings, end->address_bucket, &end->address);
-	if (end->mac == NULL || !end->local)
+	if (!may_be_client(end))
 		return POOL_NONE;
 	end->known_client = client_find_in(&l->clients, end->mac_bucket, &end->mac_id);
 	if (end->known_client == NULL)
@@ -103,6 +221,36 @@ static uint32_t find_end(const struct ledger *l, const struct segment_event *s, 
 	if (bucket != POOL_NONE)
 		usage_fetch_bucket(&l->usage, bucket);
 	return bucket;
+}
+
+// Where the flow's name may be found, unless it brought one itself.
+static void find_names(const struct ledger *l, const struct segment_event *s, struct prepared *p)
+{
+	p->client_end = ledger_client_end(s, p->ends);
+	p->answer_buckets[0] = POOL_NONE;
+	const struct end *client = &p->ends[p->client_end], *server = &p->ends[!p->client_end];
+	if (client->known_binding == NULL || !client->known_binding->asked || !server->host ||
+		(s->findings_size > 0 && s->findings[0] == FINDING_SERVER_NAME))
+		return;
+	p->answer_buckets[0] =
+		answers_bucket(&l->answers, &client->address, server->ip, server->ip6);
+	answers_fetch_bucket(&l->answers, p->answer_buckets[0]);
+}
+
+static void find(const struct ledger *l, struct prepared *p, uint32_t usage[2])
+{
+	const struct segment_event *s = (const struct segment_event *)p->event;
+	const struct answer_event *answer = (const struct answer_event *)p->event;
+
+	usage[0] = usage[1] = POOL_NONE;
+	if (p->event->kind == EVENT_SEGMENT) {
+		for (unsigned e = 0; e < 2; e++)
+			usage[e] = find_end(l, s, &p->ends[e]);
+		find_names(l, s, p);
+	} else if (p->event->kind == EVENT_ANSWER) {
+		for (unsigned i = 0; i < answer->address_count; i++)
+			answers_fetch_around(&l->answers, p->answer_buckets[i]);
+	}
 }
 
 // The client_keys of those who are not there yet: most will be needed, whether there is a place for
@@ -115,8 +263,7 @@ static void make_keys(const struct ledger *l, struct prepared *turn, uint32_t co
 	for (uint32_t i = 0; i < count; i++) {
 		for (unsigned e = 0; turn[i].event->kind == EVENT_SEGMENT && e < 2; e++) {
 			struct end *end = &turn[i].ends[e];
-			if (!end->prepared || !end->local || end->mac == NULL ||
-				end->known_client != NULL)
+			if (!may_be_client(end) || end->known_client != NULL)
 				continue;
 			clients[found++] = (struct policy_client){.value = end->mac_id.value,
 				.ret_key = end->key,
@@ -133,29 +280,19 @@ void ledger_prepare(const struct ledger *l, struct prepared *turn, uint32_t coun
 {
 	uint32_t usage[TURN_EVENTS][2];
 
-	for (uint32_t i = 0; i < count; i++) {
-		turn[i].event = reorder_event(&l->reorder, &turn[i].item);
-		fetch_lines(turn[i].event, sizeof(struct segment_event));
-	}
-	for (uint32_t i = 0; i < count; i++) {
-		if (turn[i].event->kind == EVENT_SEGMENT)
-			ledger_place_ends(l, &turn[i]);
-		else
-			fetch_other(l, turn[i].event);
-	}
 	for (uint32_t i = 0; i < count; i++)
-		for (unsigned e = 0; turn[i].event->kind == EVENT_SEGMENT && e < 2; e++)
-			fetch_entries(l, &turn[i].ends[e]);
-	for (uint32_t i = 0; i < count; i++) {
-		const struct segment_event *s = (const struct segment_event *)turn[i].event;
-		for (unsigned e = 0; e < 2; e++)
-			usage[i][e] = s->event.kind == EVENT_SEGMENT
-				? find_end(l, s, &turn[i].ends[e])
-				: POOL_NONE;
-	}
+		fetch_event(l, &turn[i]);
+	place(l, turn, count);
+	for (uint32_t i = 0; i < count; i++)
+		fetch_entries(l, &turn[i]);
+	for (uint32_t i = 0; i < count; i++)
+		find(l, &turn[i], usage[i]);
 	make_keys(l, turn, count);
-	for (uint32_t i = 0; i < count; i++)
+	for (uint32_t i = 0; i < count; i++) {
 		for (unsigned e = 0; e < 2; e++)
 			if (usage[i][e] != POOL_NONE)
 				usage_fetch(&l->usage, usage[i][e]);
+		if (turn[i].event->kind == EVENT_SEGMENT && turn[i].answer_buckets[0] != POOL_NONE)
+			answers_fetch_pair(&l->answers, turn[i].answer_buckets[0]);
+	}
 }

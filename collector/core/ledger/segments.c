@@ -4,9 +4,7 @@
 
 #include <string.h>
 
-// Which end is the client: the initiator; where the beginning was not seen, the one local end, else
-// the higher port.
-static unsigned client_end(const struct segment_event *s, const struct end ends[2])
+unsigned ledger_client_end(const struct segment_event *s, const struct end ends[2])
 {
 	if (s->orientation != ORIENT_MID)
 		return 0;
@@ -76,15 +74,20 @@ static void book_usage(struct ledger *ledger, const struct segment_event *s,
 	}
 }
 
-// The newest answer to an address that asked, if that was the client's at that time.
+// The newest answer to an address that asked, if that was the client's at that time. `bucket`: of
+// its answers, or POOL_NONE.
 static void consider(struct ledger *ledger, const struct segment_event *s, const struct end *server,
-	const struct client *client, const struct binding *asker, struct answer_name *best)
+	const struct client *client, const struct binding *asker, uint32_t bucket,
+	struct answer_name *best)
 {
 	struct answer_name found;
 
-	if (asker == NULL || !asker->asked ||
-		!answers_find(&ledger->answers, &asker->address, server->ip, server->ip6,
-			best->time_ns, s->flow_start_ns, &found))
+	if (asker == NULL || !asker->asked)
+		return;
+	if (bucket == POOL_NONE)
+		bucket = answers_bucket(&ledger->answers, &asker->address, server->ip, server->ip6);
+	if (!answers_find(&ledger->answers, bucket, &asker->address, server->ip, server->ip6,
+		    best->time_ns, s->flow_start_ns, &found))
 		return;
 	if (client->id.kind == IDENTITY_MAC) {
 		const struct holder *holder = binding_holder(asker, found.time_ns);
@@ -97,12 +100,13 @@ static void consider(struct ledger *ledger, const struct segment_event *s, const
 // The client's own newest answer for the server's address that is not later than the flow's start:
 // to the address that it uses now, or to any other that it has.
 static bool find_name(struct ledger *ledger, const struct segment_event *s,
-	const struct end *client_side, const struct end *server, struct answer_name *ret)
+	const struct end *client_side, const struct end *server, uint32_t bucket,
+	struct answer_name *ret)
 {
 	const struct client *client = client_side->client;
 	struct answer_name best = {.time_ns = 0};
 
-	consider(ledger, s, server, client, client_side->binding, &best);
+	consider(ledger, s, server, client, client_side->binding, bucket, &best);
 	for (unsigned i = 0; client->asked != 0 && i < CLIENT_ADDRESSES_MAX; i++) {
 		if ((client->asked >> i & 1) == 0)
 			continue;
@@ -111,15 +115,18 @@ static bool find_name(struct ledger *ledger, const struct segment_event *s,
 		struct identity address = address_of(s->event.vlan, a->ip, a->ip_version == 6);
 		const struct binding *binding = binding_find(&ledger->bindings, &address);
 		if (binding != client_side->binding)
-			consider(ledger, s, server, client, binding, &best);
+			consider(ledger, s, server, client, binding, POOL_NONE, &best);
 	}
 	*ret = best;
 	return best.name != NULL;
 }
 
-static void name_flow(struct ledger *ledger, const struct segment_event *s,
+static void name_flow(struct ledger *ledger, const struct prepared *prepared,
 	const struct end *client, const struct end *server, struct flow_row *row)
 {
+	const struct segment_event *s = row->segment;
+	bool as_prepared = client == &prepared->ends[prepared->client_end];
+	uint32_t bucket = as_prepared ? prepared->answer_buckets[0] : POOL_NONE;
 	const struct findings_view *findings = row->findings;
 	struct answer_name name;
 
@@ -130,7 +137,8 @@ static void name_flow(struct ledger *ledger, const struct segment_event *s,
 		row->name_source = findings->source[FINDING_SERVER_NAME];
 		return;
 	}
-	if (client->client == NULL || !server->host || !find_name(ledger, s, client, server, &name))
+	if (client->client == NULL || !server->host ||
+		!find_name(ledger, s, client, server, bucket, &name))
 		return;
 	row->server_name = name.name;
 	row->server_name_len = name.name_len;
@@ -155,9 +163,10 @@ static struct row_end row_end_of(const struct segment_event *s, unsigned e, cons
 	};
 }
 
-static void write_flow(struct ledger *ledger, const struct segment_event *s,
-	const struct end ends[2], unsigned client)
+static void write_flow(struct ledger *ledger, const struct prepared *prepared, unsigned client)
 {
+	const struct segment_event *s = (const struct segment_event *)prepared->event;
+	const struct end *ends = prepared->ends;
 	struct findings_view findings;
 	struct flow_row row = {
 		.segment = s,
@@ -170,7 +179,7 @@ static void write_flow(struct ledger *ledger, const struct segment_event *s,
 	};
 
 	findings_read(&findings, s->findings, s->findings_size);
-	name_flow(ledger, s, &ends[client], &ends[!client], &row);
+	name_flow(ledger, prepared, &ends[client], &ends[!client], &row);
 	record_flow(ledger->config.record, &row);
 }
 
@@ -188,12 +197,12 @@ void ledger_book_segment(struct ledger *ledger, struct prepared *prepared)
 	const struct end *ends = prepared->ends;
 
 	ledger_judge_ends(ledger, prepared);
-	unsigned client = client_end(s, ends);
+	unsigned client = ledger_client_end(s, ends);
 	if (has_two_ways(s, ends)) {
 		ledger->stats.tcp_flows++;
 		ledger->stats.one_way_flows += !ends[0].sent || !ends[1].sent;
 	}
 	book_usage(ledger, s, ends, client);
 	if (!ends[0].excluded && !ends[1].excluded)
-		write_flow(ledger, s, ends, client);
+		write_flow(ledger, prepared, client);
 }
