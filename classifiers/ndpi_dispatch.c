@@ -95,6 +95,8 @@ struct shown {
 	const struct ndpi_flow_struct *flow;
 	const uint8_t *payload;
 	uint8_t head[16]; // of the payload, zeros behind its end
+	uint8_t last; // octet of it
+	bool ends_line; // CR LF are its last
 	uint16_t len, sport, dport;
 	uint8_t net[2]; // first octets of the addresses; 0: IPv6
 	bool broadcast; // to 255.255.255.255
@@ -219,35 +221,158 @@ struct shown {
 				d->flow->packet_direction_counter[1] > 0) || \
 			B(0) == 'r' || B(13) == '2')
 
-// The same of TCP, and only what it costs something to ask. A request of FTP is a word.
+// The same of TCP, of those asked behind HTTP and TLS, who know most flows at once. (Aimini looks
+// at what HTTP has recognised, and nobody asks the list about that.)
+#define SEGMENT_EXCLUDES_ITSELF_UNLESS(X) \
+	X(4, RDP, LEN > 10 && B(5) == 0xe0) \
+	X(6, EDONKEY, d->flow->edonkey_stage != 0 || B(0) >= 0xc0) \
+	X(7, FASTTRACK, LEN > 6 && B(0) == 'G') \
+	X(8, GNUTELLA, \
+		LEN < 2 || (d->sport >= 1024 && d->dport >= 1024) || B(0) == 'G' || B(0) == 'H' || \
+			B(0) == 'P' || B(0) == 0x80 || B(0) == 0x16) \
+	X(9, DIRECTCONNECT, \
+		d->flow->directconnect_stage != 0 || B(0) == '$' || B(0) == 'H' || B(0) == 'C') \
+	X(10, NATS, LEN <= 4 || B(0) == '+' || B(0) == '-' || BETWEEN('C', B(0), 'U')) \
+	X(11, APPLEJUICE, LEN > 7 && B(0) == 'a') \
+	X(15, MAIL_POP, \
+		d->ends_line || B(0) == '+' || B(0) == '-' || LETTER(B(0)) || \
+			d->flow->l4.tcp.pop_command_bitmask != 0 || \
+			d->flow->l4.tcp.mail_pop_stage != 0) \
+	X(16, MAIL_IMAP, \
+		d->ends_line || d->last == ' ' || d->flow->l4.tcp.mail_imap_starttls == 2) \
+	X(17, MAIL_SMTP, \
+		d->ends_line || B(0) == '2' || B(0) == 'E' || d->flow->check_extra_packets) \
+	X(18, USENET, B(0) == '2' || d->flow->l4.tcp.usenet_stage != 0) \
+	X(20, SOPCAST, LEN == 54) \
+	X(21, TVUPLAYER, LEN >= 50 || LEN == 36 || LEN == 24) \
+	X(23, ZATTOO, \
+		LEN > 50 && \
+			(B(0) == 'G' || B(0) == 'P' || B(0) == 3 || d->flow->zattoo_stage != 0)) \
+	X(24, SSH, B(0) == 'S' || d->flow->l4.tcp.ssh_stage != 0) \
+	X(25, THUNDER, BETWEEN('0', B(0), '?') || B(0) == 'G' || B(0) == 'P') \
+	X(26, VNC, LEN == 12 && B(0) == 'R') \
+	X(32, NFS, LEN >= 44 && B(0) == 0x80) \
+	X(34, POSTGRES, \
+		(LEN > 7 && (B(4) == 0 || B(4) == 4)) || d->flow->l4.tcp.postgres_stage != 0) \
+	X(35, MYSQL, LEN > 38 && B(6) == '.') \
+	X(36, BGP, PORT(179)) \
+	X(38, SHOUTCAST, \
+		B(0) == '1' || B(0) == 'I' || B(0) == 'O' || B(0) == 'i' || B(0) == '\r' || \
+			d->flow->l4.tcp.shoutcast_stage != 0) \
+	X(39, KERBEROS, PORT(88)) \
+	X(40, OPENFT, B(0) == 'G') \
+	X(41, SYSLOG, LEN > 20 && B(0) == '<') \
+	X(42, DIRECT_DOWNLOAD_LINK, LEN >= 100 && (B(0) == 'G' || B(0) == 'P')) \
+	X(43, NETBIOS, PORT(139)) \
+	X(44, IPP, BETWEEN('0', B(0), '9') || B(0) == 'P') \
+	X(45, LDAP, LEN >= 14 && B(0) == 0x30) \
+	X(46, WARCRAFT3, B(0) == 1 || B(0) == 0xf7 || B(0) == 0xff) \
+	X(47, XDMCP, PORTS(6000, 6005)) \
+	X(48, MSSQL_TDS, LEN >= 8 && BETWEEN(1, B(0), 18)) \
+	X(49, PPTP, LEN >= 10 && B(2) == 0 && B(3) == 1) \
+	X(50, STEALTHNET, LEN > 40 && B(0) == 'L') \
+	X(51, AFP, LEN > 128 || (LEN >= 16 && B(0) <= 1)) \
+	X(52, CHECKMK, LEN > 128 || (LEN >= 15 && B(0) == '<')) \
+	X(53, AIMINI, false) \
+	X(54, FLORENSIA, (B(0) | B(1) << 8) == LEN || d->flow->florensia_stage != 0) \
+	X(55, MAPLESTORY, LEN == 16 || B(0) == 'G') \
+	X(56, DOFUS, LEN == 13 || d->last == 0 || B(0) <= 1 || d->flow->l4.tcp.dofus_stage != 0) \
+	X(57, WORLD_OF_KUNG_FU, LEN == 16) \
+	X(58, FIESTA, LEN == 5 || d->flow->l4.tcp.fiesta_stage != 0) \
+	X(59, CROSSFIRE, B(0) == 'G') \
+	X(60, GUILDWARS, LEN == 64 || LEN == 16 || LEN == 21) \
+	X(61, SPOTIFY, (LEN >= 9 && B(0) == 0 && B(1) == 4) || NET(78) || NET(193) || NET(194)) \
+	X(64, DCERPC, LEN <= 1 || (LEN >= 64 && B(0) == 5)) \
+	X(68, TEAMSPEAK, LEN >= 20 && B(0) == 0xf4) \
+	X(72, WHOIS_DAS, PORT(43) || PORT(4343)) \
+	X(75, RTMP, B(0) == 3 || B(0) == 6 || d->flow->rtmp_stage != 0) \
+	X(77, FTP_DATA, \
+		(PORT(20) || LEN >= 256 || B(0) == '-' || B(0) == 'd') && \
+			d->flow->l4.tcp.seen_syn) \
+	X(80, TELEGRAM, LEN > 56 && B(0) == 0xef) \
+	X(81, DIAMETER, B(0) == 1) \
+	X(82, APPLE_PUSH, PORT(5223) || PORT(2197)) \
+	X(83, MQTT, BETWEEN(0x10, B(0), 0xef) && (B(1) >= 0x80 || LEN == 2 + B(1))) \
+	X(85, GIT, PORT(9418)) \
+	X(86, HANGOUT_DUO, PORTS(19305, 19309) && LEN > 24) \
+	X(87, DRDA, LEN >= 10 && B(2) == 0xd0) \
+	X(88, SMPP, LEN >= 16) \
+	X(89, TINC, B(0) == '0' || B(0) == '1') \
+	X(90, FIX, LEN > 5 && B(0) == '8') \
+	X(91, MODBUS, PORT(502)) \
+	X(92, ZABBIX, LEN > 4 && B(0) == 'Z') \
+	X(95, WHATSAPP, B(0) == 0x45 || B(0) == 0x57 || d->flow->l4.tcp.wa_matched_so_far != 0) \
+	X(96, OOKLA, PORT(8080)) \
+	X(98, AJP, B(0) == 0x12 || B(0) == 0x41) \
+	X(100, NEST_LOG_SINK, PORT(11095)) \
+	X(101, AMAZON_VIDEO, LEN > 4 && B(0) == 0xfe) \
+	X(102, TARGUS_GETDATA, PORT(5001) || PORT(5201)) \
+	X(103, S7COMM, PORT(102)) \
+	X(104, IEC60870, B(0) == 0x68) \
+	X(105, DNP3, LEN >= 10 && B(0) == 5) \
+	X(106, WEBSOCKET, LEN == 2 + (B(1) & 0x7f)) \
+	X(109, MONGODB, LEN > 16 && B(3) == 0 && B(15) == 0) \
+	X(110, HPVIRTGRP, B(0) == 0x16) \
+	X(111, Z3950, LEN >= 6) \
+	X(112, CASSANDRA, LEN >= 9 && (B(0) & 0x7f) <= 5)
+
+// A request of FTP is a word.
 #define SEGMENT_WAITS_UNLESS(X) \
-	X(76, FTP_CONTROL, SEEN > 8 || d->flow->ftp_control_stage != 0 || PORT(25) || LETTER(B(0)))
+	X(14, JABBER, SEEN >= 3 || B(0) == '<') \
+	X(51, AFP, LEN <= 128) \
+	X(52, CHECKMK, LEN <= 128) \
+	X(65, H323, SEEN > 5 || (LEN > 5 && B(0) == 3)) \
+	X(67, CISCOVPN, \
+		d->flow->num_processed_pkts > 5 || PORT(443) || PORT(8009) || PORT(8008) || \
+			PORT(10000)) \
+	X(69, SKINNY, PORT(2000)) \
+	X(70, RTCP, PORT(554)) \
+	X(71, RSYNC, LEN == 12 && B(0) == '@') \
+	X(73, ORACLE, PORT(1521) || (LEN == 213 && B(0) == 0)) \
+	X(74, CORBA, LEN >= 24 && B(0) == 'G') \
+	X(76, FTP_CONTROL, \
+		SEEN > 8 || d->flow->ftp_control_stage != 0 || PORT(25) || LETTER(B(0))) \
+	X(97, AMQP, LEN > 11 && B(0) <= 3) \
+	X(107, SOAP, SEEN > 3 || B(0) == '<') \
+	X(108, DNSCRYPT, \
+		SEEN >= 10 || \
+			(d->flow->packet_direction_counter[0] > 0 && \
+				d->flow->packet_direction_counter[1] > 0) || \
+			B(0) == 'r' || B(13) == '2')
 
 #define HOLDS(place, protocol, condition) \
 	mask.word[(place) / 64] |= (uint64_t)(condition) << (place) % 64;
 #define IN_WORD_0(place, protocol, condition) | ((place) < 64 ? UINT64_C(1) << (place) % 64 : 0)
 #define IN_WORD_1(place, protocol, condition) | ((place) >= 64 ? UINT64_C(1) << (place) % 64 : 0)
 
+enum kind { DATAGRAM, SEGMENT, KINDS };
+
+// The first places of TCP's list: HTTP, StarCraft, TLS.
+enum { EARLY = 7 };
+
 // The places that there are rules for.
-static const uint64_t excluding[MASK_WORDS] = {
-	0 EXCLUDES_ITSELF_UNLESS(IN_WORD_0), 0 EXCLUDES_ITSELF_UNLESS(IN_WORD_1)};
-static const uint64_t waiting[MASK_WORDS] = {0 WAITS_UNLESS(IN_WORD_0), 0 WAITS_UNLESS(IN_WORD_1)};
+static const struct mask excluding[KINDS] = {
+	[DATAGRAM] = {{0 EXCLUDES_ITSELF_UNLESS(IN_WORD_0), 0 EXCLUDES_ITSELF_UNLESS(IN_WORD_1)}},
+	[SEGMENT] = {{0 SEGMENT_EXCLUDES_ITSELF_UNLESS(IN_WORD_0),
+		0 SEGMENT_EXCLUDES_ITSELF_UNLESS(IN_WORD_1)}},
+};
+static const struct mask waiting[KINDS] = {
+	[DATAGRAM] = {{0 WAITS_UNLESS(IN_WORD_0), 0 WAITS_UNLESS(IN_WORD_1)}},
+	[SEGMENT] = {{0 SEGMENT_WAITS_UNLESS(IN_WORD_0), 0 SEGMENT_WAITS_UNLESS(IN_WORD_1)}},
+};
 
-static const uint64_t segment_waiting[MASK_WORDS] = {
-	0 SEGMENT_WAITS_UNLESS(IN_WORD_0), 0 SEGMENT_WAITS_UNLESS(IN_WORD_1)};
+static uint64_t named_ports[KINDS][65536 / 64]; // in a rule
+static NDPI_PROTOCOL_BITMASK excluding_protocols[KINDS]; // of the places in `excluding`
 
-static uint64_t named_ports[65536 / 64]; // in a rule
-static NDPI_PROTOCOL_BITMASK excluding_protocols; // of the places in `excluding`
-
-static bool port_named(uint16_t port)
+static bool port_named(enum kind kind, uint16_t port)
 {
-	return (named_ports[port / 64] >> port % 64 & 1) != 0;
+	return (named_ports[kind][port / 64] >> port % 64 & 1) != 0;
 }
 
-static void ports_name(unsigned low, unsigned high)
+static void ports_name(enum kind kind, unsigned low, unsigned high)
 {
 	for (unsigned port = low; port <= high; port++)
-		named_ports[port / 64] |= UINT64_C(1) << port % 64;
+		named_ports[kind][port / 64] |= UINT64_C(1) << port % 64;
 }
 
 static void shown_read(struct shown *d, const struct ndpi_detection_module_struct *module,
@@ -268,58 +393,65 @@ static void shown_read(struct shown *d, const struct ndpi_detection_module_struc
 		memcpy(&d->net[1], &packet->iph->daddr, 1);
 		d->broadcast = packet->iph->daddr == UINT32_MAX;
 	}
+	if (d->len >= 2) {
+		d->last = d->payload[d->len - 1];
+		d->ends_line = d->last == '\n' && d->payload[d->len - 2] == '\r';
+	}
 	if (d->len >= sizeof(d->head))
 		memcpy(d->head, d->payload, sizeof(d->head));
 	else
 		memcpy(d->head, d->payload, d->len);
 }
 
-// Who need not be shown this datagram: those who would exclude themselves, and those who would
-// wait. `ports`: whether a rule names one of its ports; else those rules cost nothing.
-[[gnu::always_inline]] static inline struct mask would_exclude(const struct shown *d, bool ports)
+// Who need not be shown this packet: those who would exclude themselves, and those who would wait.
+// `ports`: whether a rule names one of its ports; else those rules cost nothing.
+[[gnu::always_inline]] static inline struct mask would_exclude(
+	enum kind kind, const struct shown *d, bool ports)
 {
 	struct mask mask = {{0}};
 
-	EXCLUDES_ITSELF_UNLESS(HOLDS)
-	for (unsigned i = 0; i < MASK_WORDS; i++)
-		mask.word[i] = ~mask.word[i] & excluding[i];
-	return mask;
-}
-
-[[gnu::always_inline]] static inline struct mask would_wait(const struct shown *d, bool ports)
-{
-	struct mask mask = {{0}};
-
-	WAITS_UNLESS(HOLDS)
-	for (unsigned i = 0; i < MASK_WORDS; i++)
-		mask.word[i] = ~mask.word[i] & waiting[i];
-	return mask;
-}
-
-static struct mask segment_would_wait(const struct shown *d)
-{
-	const bool ports = true;
-	struct mask mask = {{0}};
-
-	SEGMENT_WAITS_UNLESS(HOLDS)
-	for (unsigned i = 0; i < MASK_WORDS; i++)
-		mask.word[i] = ~mask.word[i] & segment_waiting[i];
-	return mask;
-}
-
-static void datagram_judge(const struct shown *d, struct mask *ret_out, struct mask *ret_wait)
-{
-	if (port_named(d->sport) || port_named(d->dport)) {
-		*ret_out = would_exclude(d, true);
-		*ret_wait = would_wait(d, true);
+	if (kind == DATAGRAM) {
+		EXCLUDES_ITSELF_UNLESS(HOLDS)
 	} else {
-		*ret_out = would_exclude(d, false);
-		*ret_wait = would_wait(d, false);
+		SEGMENT_EXCLUDES_ITSELF_UNLESS(HOLDS)
+	}
+	for (unsigned i = 0; i < MASK_WORDS; i++)
+		mask.word[i] = ~mask.word[i] & excluding[kind].word[i];
+	return mask;
+}
+
+[[gnu::always_inline]] static inline struct mask would_wait(
+	enum kind kind, const struct shown *d, bool ports)
+{
+	struct mask mask = {{0}};
+
+	if (kind == DATAGRAM) {
+		WAITS_UNLESS(HOLDS)
+	} else {
+		SEGMENT_WAITS_UNLESS(HOLDS)
+	}
+	for (unsigned i = 0; i < MASK_WORDS; i++)
+		mask.word[i] = ~mask.word[i] & waiting[kind].word[i];
+	return mask;
+}
+
+[[gnu::always_inline]] static inline void judge(enum kind kind, const struct shown *d, bool exclude,
+	struct mask *ret_out, struct mask *ret_wait)
+{
+	*ret_out = (struct mask){{0}};
+	if (port_named(kind, d->sport) || port_named(kind, d->dport)) {
+		if (exclude)
+			*ret_out = would_exclude(kind, d, true);
+		*ret_wait = would_wait(kind, d, true);
+	} else {
+		if (exclude)
+			*ret_out = would_exclude(kind, d, false);
+		*ret_wait = would_wait(kind, d, false);
 	}
 }
 
 #undef PORTS
-#define PORTS(low, high) (ports_name(low, high), false)
+#define PORTS(low, high) (ports_name(kind, low, high), false)
 #define NAME_PORTS(place, protocol, condition) (void)(condition);
 
 static void ports_note(void)
@@ -328,8 +460,13 @@ static void ports_note(void)
 	const struct shown empty = {.flow = &flow, .payload = (const uint8_t *)"", .head = {0}};
 	const struct shown *d = &empty;
 
+	enum kind kind = DATAGRAM;
+
 	EXCLUDES_ITSELF_UNLESS(NAME_PORTS)
 	WAITS_UNLESS(NAME_PORTS)
+	kind = SEGMENT;
+	SEGMENT_EXCLUDES_ITSELF_UNLESS(NAME_PORTS)
+	SEGMENT_WAITS_UNLESS(NAME_PORTS)
 }
 
 struct rule {
@@ -349,15 +486,20 @@ static bool rules_make(void)
 {
 #define X(place, protocol, condition) {place, NDPI_PROTOCOL_##protocol},
 	static const struct rule of_udp[] = {EXCLUDES_ITSELF_UNLESS(X) WAITS_UNLESS(X)};
-	static const struct rule of_tcp[] = {SEGMENT_WAITS_UNLESS(X)};
+	static const struct rule of_tcp[] = {
+		SEGMENT_EXCLUDES_ITSELF_UNLESS(X) SEGMENT_WAITS_UNLESS(X)};
 #undef X
 
 	if (!rules_fit(&udp_list, of_udp, sizeof(of_udp) / sizeof(of_udp[0])) ||
 		!rules_fit(&tcp_list, of_tcp, sizeof(of_tcp) / sizeof(of_tcp[0])))
 		return false;
-	for (unsigned place = 0; place < udp_list.count; place++)
-		if (excluding[place / 64] >> place % 64 & 1)
-			set_add(&excluding_protocols, udp_list.dissectors[place].protocol);
+	for (unsigned place = 0; place < DISSECTORS_MAX; place++) {
+		if (excluding[DATAGRAM].word[place / 64] >> place % 64 & 1)
+			set_add(&excluding_protocols[DATAGRAM],
+				udp_list.dissectors[place].protocol);
+		if (excluding[SEGMENT].word[place / 64] >> place % 64 & 1)
+			set_add(&excluding_protocols[SEGMENT], tcp_list.dissectors[place].protocol);
+	}
 	ports_note();
 	return true;
 }
@@ -372,17 +514,19 @@ static unsigned traits_of(const struct ndpi_packet_struct *packet)
 }
 
 // Excludes who stands at these places. `many`: it is nearly all there are rules for.
-static void exclude_places(struct ndpi_flow_struct *flow, const struct mask *out, bool many)
+[[gnu::always_inline]] static inline void exclude_places(
+	enum kind kind, struct ndpi_flow_struct *flow, const struct mask *out, bool many)
 {
+	const struct list *list = kind == DATAGRAM ? &udp_list : &tcp_list;
 	NDPI_PROTOCOL_BITMASK *set = &flow->excluded_protocol_bitmask, old = *set;
 
 	for (unsigned i = 0; many && i < MARK_WORD; i++)
-		set->fds_bits[i] |= excluding_protocols.fds_bits[i];
+		set->fds_bits[i] |= excluding_protocols[kind].fds_bits[i];
 	for (unsigned i = 0; i < MASK_WORDS; i++) {
-		uint64_t rest = many ? excluding[i] & ~out->word[i] : out->word[i];
+		uint64_t rest = many ? excluding[kind].word[i] & ~out->word[i] : out->word[i];
 		for (; rest != 0; rest &= rest - 1) {
 			unsigned place = i * 64 + (unsigned)__builtin_ctzll(rest);
-			uint16_t protocol = udp_list.dissectors[place].protocol;
+			uint16_t protocol = list->dissectors[place].protocol;
 			if (!many)
 				set_add(set, protocol);
 			else if (!NDPI_ISSET(&old, protocol))
@@ -391,61 +535,56 @@ static void exclude_places(struct ndpi_flow_struct *flow, const struct mask *out
 	}
 }
 
-// Takes those off the list of candidates who need not be shown this datagram. Returns whether there
+// Takes those off the list of candidates who need not be shown this packet. Returns whether there
 // were any.
-static bool datagram_filter(const struct ndpi_detection_module_struct *module,
-	struct ndpi_flow_struct *flow, struct mask *left, struct mask *done)
+[[gnu::always_inline]] static inline bool filter(enum kind kind,
+	const struct ndpi_detection_module_struct *module, struct ndpi_flow_struct *flow,
+	struct mask *left, struct mask *done)
 {
+	const struct list *list = kind == DATAGRAM ? &udp_list : &tcp_list;
 	struct mask out, wait;
 	struct shown d;
-	bool taken = false, first = (done->word[0] | done->word[1]) == 0;
+	bool taken = false, first = ((done->word[0] & ~(uint64_t)EARLY) | done->word[1]) == 0;
 
+	// Of a stream, those that a first segment has not ruled out are few, and know why.
+	if (kind == SEGMENT && !first &&
+		((left->word[0] & waiting[kind].word[0]) |
+			(left->word[1] & waiting[kind].word[1])) == 0)
+		return false;
 	shown_read(&d, module, flow);
-	datagram_judge(&d, &out, &wait);
+	judge(kind, &d, kind == DATAGRAM || first, &out, &wait);
 	for (unsigned i = 0; i < MASK_WORDS; i++) {
 		out.word[i] &= left->word[i];
 		taken |= (left->word[i] & (out.word[i] | wait.word[i])) != 0;
 		left->word[i] &= ~(out.word[i] | wait.word[i]);
-		done->word[i] |= out.word[i] & ~udp_list.come_back.word[i];
+		done->word[i] |= out.word[i] & ~list->come_back.word[i];
 	}
-	exclude_places(flow, &out, first);
+	exclude_places(kind, flow, &out, first);
 	return taken;
 }
 
-// A segment's rules are looked at when the first dissectors, HTTP and TLS, are through: these know
-// most flows at once. The places there are rules for are behind them, in the masks' second word.
+static bool datagram_filter(const struct ndpi_detection_module_struct *module,
+	struct ndpi_flow_struct *flow, struct mask *left, struct mask *done)
+{
+	return filter(DATAGRAM, module, flow, left, done);
+}
+
 static bool segment_filter(const struct ndpi_detection_module_struct *module,
-	const struct ndpi_flow_struct *flow, struct mask *left)
+	struct ndpi_flow_struct *flow, struct mask *left, struct mask *done)
 {
-	struct shown d;
-
-	if ((left->word[1] & segment_waiting[1]) == 0)
-		return false;
-	shown_read(&d, module, flow);
-	struct mask wait = segment_would_wait(&d);
-	bool taken = (left->word[1] & wait.word[1]) != 0;
-	left->word[1] &= ~wait.word[1];
-	return taken;
+	return filter(SEGMENT, module, flow, left, done);
 }
 
-// Asks whom the list has and who was not asked `before`. Returns whether there was anybody to ask.
-static bool dispatch(const struct list *list, struct ndpi_detection_module_struct *module,
-	struct ndpi_flow_struct *flow, look_function *before)
+// Asks those left on the list, but for who was asked `before`, and takes them off. Returns whether
+// there was anybody to ask.
+static bool list_ask(const struct list *list, struct ndpi_detection_module_struct *module,
+	struct ndpi_flow_struct *flow, look_function *before, struct mask *left, struct mask *done)
 {
-	const struct mask *selected = &list->selected[traits_of(&module->packet)];
-	struct mask done = marked(flow);
-	struct mask left;
 	bool asked = false;
 
-	for (unsigned i = 0; i < MASK_WORDS; i++)
-		left.word[i] = selected->word[i] & ~done.word[i];
-	if (list == &udp_list)
-		asked |= datagram_filter(module, flow, &left, &done);
 	for (unsigned i = 0; i < MASK_WORDS; i++) {
-		if (list == &tcp_list && i == 1)
-			asked |= segment_filter(module, flow, &left);
-		for (; left.word[i] != 0; left.word[i] &= left.word[i] - 1) {
-			unsigned place = i * 64 + (unsigned)__builtin_ctzll(left.word[i]);
+		for (; left->word[i] != 0; left->word[i] &= left->word[i] - 1) {
+			unsigned place = i * 64 + (unsigned)__builtin_ctzll(left->word[i]);
 			const struct dissector *d = &list->dissectors[place];
 
 			if (d->look != before && !excluded(flow, d->protocol)) {
@@ -455,11 +594,37 @@ static bool dispatch(const struct list *list, struct ndpi_detection_module_struc
 					return true;
 			}
 			if (excluded(flow, d->protocol))
-				done.word[i] |=
-					left.word[i] & -left.word[i] & ~list->come_back.word[i];
+				done->word[i] |=
+					left->word[i] & -left->word[i] & ~list->come_back.word[i];
 		}
 	}
-	mark(flow, &done);
+	return asked;
+}
+
+// Asks whom the list has and who was not asked `before`. Returns whether there was anybody to ask.
+static bool dispatch(const struct list *list, struct ndpi_detection_module_struct *module,
+	struct ndpi_flow_struct *flow, look_function *before)
+{
+	const struct mask *selected = &list->selected[traits_of(&module->packet)];
+	struct mask done = marked(flow);
+	struct mask left, early = {{0}};
+	bool asked = false;
+
+	for (unsigned i = 0; i < MASK_WORDS; i++)
+		left.word[i] = selected->word[i] & ~done.word[i];
+	if (list == &udp_list) {
+		asked = datagram_filter(module, flow, &left, &done);
+	} else {
+		early.word[0] = left.word[0] & EARLY;
+		left.word[0] &= ~(uint64_t)EARLY;
+		asked = list_ask(list, module, flow, before, &early, &done);
+		if (flow->detected_protocol_stack[0] != NDPI_PROTOCOL_UNKNOWN)
+			return true;
+		asked |= segment_filter(module, flow, &left, &done);
+	}
+	asked |= list_ask(list, module, flow, before, &left, &done);
+	if (flow->detected_protocol_stack[0] == NDPI_PROTOCOL_UNKNOWN)
+		mark(flow, &done);
 	return asked;
 }
 
