@@ -141,7 +141,7 @@ static void test_zero_window(void **)
 	handshake(100, 900);
 	send((struct sent){0, TCP_ACK, 101, 901, 0, 2000, 0});
 	send((struct sent){0, TCP_RST, 101, 901, 0, 2000, 0});
-	assert_int_equal(flow_more(&flow)->zero_window[0], 1);
+	assert_int_equal(flow.zero_window[0], 1);
 }
 
 static void test_close_by_both_fins(void **)

@@ -78,13 +78,13 @@ static void fill_tcp(struct segment_event *e, const struct flow *flow)
 
 	e->closed_by_reset = reset && !(flow->seen & 1 << 3);
 	memcpy(e->tcp_flags, flow->tcp_flags, sizeof(e->tcp_flags));
+	memcpy(e->zero_window, flow->zero_window, sizeof(e->zero_window));
 	if (!flow_has_more(flow))
 		return;
 	const struct flow_more *more = flow->more;
 	for (unsigned end = 0; end < 2; end++) {
 		e->retransmissions[end] = more->retransmissions[end];
 		e->out_of_order[end] = more->out_of_order[end];
-		e->zero_window[end] = more->zero_window[end];
 		e->gap_bytes[end] = more->gap_bytes[end];
 	}
 	e->syn_retransmissions = more->syn_retransmissions;

@@ -73,15 +73,13 @@ struct flow_more {
 	uint32_t out_of_order[2];
 	uint32_t opening_seq[2]; // core/classify's: TCP before its first payload: next expected
 				 // from each end; 0: unknown
-	uint64_t syn_ack_ts_ns; // capture's own time, for RTT
 	uint32_t rtt_client_us, rtt_server_us; // UINT32_MAX: not known
+	uint32_t first_reply_us; // the same
+	uint32_t mpls_label; // UINT32_MAX: none
 
 	uint64_t gap_bytes[2]; // acknowledged but never seen
 	uint64_t risk_bits; // nDPI's
-	uint32_t first_reply_us; // UINT32_MAX: not known
-	uint32_t mpls_label; // UINT32_MAX: none
 	uint32_t dns_queries, dns_answers, dns_failures;
-	uint16_t zero_window[2]; // saturating
 	uint8_t syn_retransmissions, fin_retransmissions; // saturating
 };
 
@@ -109,7 +107,8 @@ struct flow {
 	uint64_t segment_start_ns; // of the segment's first packet
 	uint64_t ended_ns; // while on the list: when it was due; the event's time
 	uint64_t id; // keyed over key and start; the same in each segment
-	uint64_t syn_ts_ns; // capture's own time of the last SYN, for RTT
+	uint64_t
+		handshake_ts_ns; // capture's own time of the last SYN, then of the SYN/ACK, for RTT
 	uint64_t first_payload_ts_ns; // the same of the initiator's first payload; 0: none yet
 	uint32_t hash;
 	uint32_t segment; // segments written so far (core/classify counts)
@@ -117,7 +116,7 @@ struct flow {
 	uint8_t iface;
 	uint8_t has_mac; // bit e: the MAC of end e is known
 	uint8_t first_end; // which end sent the first packet
-	uint32_t reserved;
+	uint16_t zero_window[2]; // of the segment, saturating
 
 	struct flow_more *more; // its own
 	uint8_t mac[2][6]; // by end; see has_mac

@@ -28,18 +28,19 @@ static void handshake(
 		if (!(p->tcp_flags & TCP_ACK)) {
 			flow->tcp_state |= TCP_STATE_SYN;
 			flow->tcp_state &= (uint8_t)~TCP_STATE_SYN_ACK;
-			flow->syn_ts_ns = p->ts_ns;
+			flow->handshake_ts_ns = p->ts_ns;
 			if (flow_has_more(flow))
 				flow->more->rtt_server_us = UINT32_MAX;
 		} else if (!(flow->tcp_state & TCP_STATE_SYN_ACK)) {
 			flow->tcp_state |= TCP_STATE_SYN_ACK;
-			flow_more(flow)->syn_ack_ts_ns = p->ts_ns;
 			if ((flow->tcp_state & TCP_STATE_SYN) && end == 1)
-				flow->more->rtt_server_us = latency_us(flow->syn_ts_ns, p->ts_ns);
+				flow_more(flow)->rtt_server_us =
+					latency_us(flow->handshake_ts_ns, p->ts_ns);
+			flow->handshake_ts_ns = p->ts_ns;
 		}
 	} else if ((flow->tcp_state & TCP_STATE_SYN_ACK) && end == 0 && (p->tcp_flags & TCP_ACK) &&
 		ack == flow->next_seq[1]) {
-		flow->more->rtt_client_us = latency_us(flow->more->syn_ack_ts_ns, p->ts_ns);
+		flow_more(flow)->rtt_client_us = latency_us(flow->handshake_ts_ns, p->ts_ns);
 		flow->tcp_state |= TCP_STATE_HANDSHAKE;
 	} else if (p->payload_len > 0 || !(flow->tcp_state & (TCP_STATE_SYN | TCP_STATE_SYN_ACK))) {
 		flow->tcp_state |= TCP_STATE_HANDSHAKE;
@@ -150,9 +151,8 @@ void tcp_state_slow(struct flow *flow, const struct packet *p, unsigned end)
 	if (flags & TCP_ACK)
 		acknowledgement(flow, end, ack);
 	if (unlikely(header[14] == 0 && header[15] == 0) &&
-		!(flags & (TCP_SYN | TCP_FIN | TCP_RST)) &&
-		flow_more(flow)->zero_window[end] < UINT16_MAX)
-		flow->more->zero_window[end]++;
+		!(flags & (TCP_SYN | TCP_FIN | TCP_RST)) && flow->zero_window[end] < UINT16_MAX)
+		flow->zero_window[end]++;
 	if (flags & TCP_FIN)
 		finish(flow, end);
 	if (unlikely(flow->tcp_state & (TCP_STATE_FIN_0 | TCP_STATE_FIN_1))) {
@@ -168,12 +168,12 @@ void tcp_state_slow(struct flow *flow, const struct packet *p, unsigned end)
 void tcp_state_restart(struct flow *flow)
 {
 	flow->tcp_flags[0] = flow->tcp_flags[1] = 0;
+	flow->zero_window[0] = flow->zero_window[1] = 0;
 	if (!flow_has_more(flow))
 		return;
 	struct flow_more *more = flow->more;
 	for (unsigned end = 0; end < 2; end++) {
 		more->retransmissions[end] = more->out_of_order[end] = 0;
-		more->zero_window[end] = 0;
 		more->gap_bytes[end] = 0;
 	}
 	more->syn_retransmissions = more->fin_retransmissions = 0;
