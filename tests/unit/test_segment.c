@@ -402,6 +402,82 @@ static void test_tombstones(void **)
 	close(fd);
 }
 
+enum { BIG = 300 << 10 };
+
+// A row as long as its digits let it be: a head that all have, one of `kinds` texts, and a number.
+static void add_kind(struct batch *batch, uint32_t *seed, uint32_t kinds)
+{
+	struct batch_row *row = &batch->rows[batch->count++];
+	char *to = (char *)batch->bytes + batch->size;
+
+	*seed = *seed * 1103515245u + 12345u;
+	uint32_t kind = (*seed >> 8) % kinds, mixed = (kind + 1) * 2654435761u;
+	memset(row, 0, sizeof(*row));
+	row->offset = batch->size;
+	row->len = (uint32_t)sprintf(to,
+		"{\"record\":\"flow\",\"collector_id\":\"dddbbc4f6b6151a215c299a3590cce0c\","
+		"\"tenant\":\"default\",\"site\":\"default\",\"policy_fp\":\"713fbb5b5192f079\","
+		"\"id\":%u,\"kind\":\"%08x%08x%08x\"}\n",
+		*seed >> 4, mixed, mixed * 31u, mixed * 977u);
+	batch->size += row->len;
+}
+
+// Octets of a segment of `blocks` big blocks of such rows; they come back as they were.
+static uint64_t big_segment(int level, unsigned blocks, uint32_t kinds)
+{
+	struct segment_info info = info_of_test();
+	struct segment_writer *writer;
+	struct segment_reader *reader;
+	struct segment_block block;
+	uint32_t seed = 1, again = 1;
+	struct batch *batch = rows_batch(RECORD_FLOW, BIG + 256);
+
+	int fd = memory_file();
+	assert_int_equal(segment_writer_new(&writer, level), 0);
+	assert_int_equal(segment_writer_begin(writer, fd, &info), 0);
+	for (unsigned b = 0; b < blocks; b++) {
+		batch->count = batch->size = 0;
+		while (batch->size < BIG && batch->count < BATCH_ROWS_MAX)
+			add_kind(batch, &seed, kinds);
+		assert_int_equal(segment_writer_put(writer, batch), 0);
+	}
+	assert_int_equal(segment_writer_finish(writer), 0);
+	uint64_t size = segment_writer_bytes(writer);
+	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+	assert_int_equal(segment_reader_new(&reader), 0);
+	segment_reader_open(reader, fd, NULL, 0);
+	for (unsigned b = 0; b < blocks; b++) {
+		batch->count = batch->size = 0;
+		while (batch->size < BIG && batch->count < BATCH_ROWS_MAX)
+			add_kind(batch, &again, kinds);
+		assert_int_equal(segment_reader_next(reader, &block), SEGMENT_BLOCK);
+		assert_int_equal(block.rows, batch->count);
+		assert_int_equal(block.size, batch->size);
+		assert_memory_equal(block.bytes, batch->bytes, batch->size);
+	}
+	assert_int_equal(segment_reader_next(reader, &block), SEGMENT_END);
+	segment_reader_free(reader);
+	segment_writer_free(writer);
+	rows_batch_free(batch);
+	close(fd);
+	return size;
+}
+
+// Rows like each other are packed lightly, from the third block on; those that repeat what stands
+// far behind are not, but for one block.
+static void test_light(void **)
+{
+	uint64_t usual = big_segment(0, 1, 1), light = big_segment(0, 2, 1) - usual;
+	uint64_t first = big_segment(0, 1, 500), second = big_segment(0, 2, 500) - first;
+
+	assert_in_range(light, usual * 9 / 10, usual * 103 / 100);
+	assert_true(big_segment(0, 8, 1) < usual * 8 * 103 / 100);
+	assert_true(second > first * 108 / 100); // it was tried
+	assert_true(big_segment(0, 8, 500) < first * 7 * 103 / 100 + second);
+	// Only level 0 chooses.
+	assert_true(big_segment(1, 2, 500) < big_segment(1, 1, 500) * 2);
+}
+
 static void add_keys(struct key_set *set, uint32_t count, bool spread, bool expect_new)
 {
 	uint8_t key[KEY_SET_KEY_SIZE] = {0};
@@ -456,6 +532,7 @@ int main(void)
 		cmocka_unit_test(test_pipe),
 		cmocka_unit_test(test_no_room),
 		cmocka_unit_test(test_tombstones),
+		cmocka_unit_test(test_light),
 		cmocka_unit_test(test_key_set),
 	};
 

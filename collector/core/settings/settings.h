@@ -174,8 +174,8 @@ enum setting_log { SETTING_LOG_ERROR, SETTING_LOG_WARNING, SETTING_LOG_INFO };
 		"A segment is finished at this size") \
 	X(segment_age, "file.segment_age", DURATION, "5m", 1000, 86400000, "or at this age") \
 	X(zstd_level, "file.zstd_level", NUMBER, "0", 0, 19, \
-		"Compression level of segments, as zstd counts; 0 is zstd's -1: a fifth faster " \
-		"than 1 for four hundredths more octets") \
+		"Compression level of segments, as zstd counts; 0 is zstd's -1, for rows as like " \
+		"as a flood's -2: a fifth faster than 1 for four hundredths more octets") \
 	X(brokers, "kafka.brokers", TEXT, "127.0.0.1:9092", 1, 4096, \
 		"Brokers to begin with, host:port, comma-separated") \
 	X(topic_prefix, "kafka.topic_prefix", TEXT, "weir.", 0, 200, \
