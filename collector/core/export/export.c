@@ -16,9 +16,9 @@
 #include <unistd.h>
 
 enum {
-	// With nothing to do the thread looks again after 1 ms, then twice as long each time, to
+	// With nothing to do the thread looks again after 4 ms, then twice as long each time, to
 	// this.
-	SLEEP_MIN_MS = 1,
+	SLEEP_MIN_MS = 4,
 	SLEEP_MAX_MS = 50,
 	// The longest an exporter that takes no more, or has rows under way, may wait in one call.
 	POLL_MS = 20,
