@@ -225,6 +225,7 @@ struct shown {
 // at what HTTP has recognised, and nobody asks the list about that.)
 #define SEGMENT_EXCLUDES_ITSELF_UNLESS(X) \
 	X(4, RDP, LEN > 10 && B(5) == 0xe0) \
+	X(5, SIP, LEN == 4 || LEN == 8 || (LEN >= 14 && (LETTER(B(0)) || LETTER(B(4))))) \
 	X(6, EDONKEY, d->flow->edonkey_stage != 0 || B(0) >= 0xc0) \
 	X(7, FASTTRACK, LEN > 6 && B(0) == 'G') \
 	X(8, GNUTELLA, \
@@ -333,6 +334,8 @@ struct shown {
 	X(76, FTP_CONTROL, \
 		SEEN > 8 || d->flow->ftp_control_stage != 0 || PORT(25) || LETTER(B(0))) \
 	X(97, AMQP, LEN > 11 && B(0) <= 3) \
+	X(99, MEMCACHED, \
+		SEEN > 5 || LEN < 6 || LETTER(B(0)) || d->flow->l4.tcp.memcached_matches != 0) \
 	X(107, SOAP, SEEN > 3 || B(0) == '<') \
 	X(108, DNSCRYPT, \
 		SEEN >= 10 || \
@@ -659,6 +662,16 @@ static bool subprotocols_ask(struct ndpi_detection_module_struct *module,
 	return asked;
 }
 
+static u_int32_t check_library(struct ndpi_detection_module_struct *module,
+	struct ndpi_flow_struct *flow, NDPI_SELECTION_BITMASK_PROTOCOL_SIZE *selection)
+{
+	static void *_Atomic function; // the same, whoever finds it
+
+	if (function == NULL)
+		function = dlsym(RTLD_NEXT, "ndpi_check_flow_func");
+	return ((typeof(check_library) *)function)(module, flow, selection);
+}
+
 // Whom the library would ask about a packet, by the same order: the dissector of the protocol that
 // ports let it guess, all others, those of protocols within the one found. Returns 0 if there was
 // nobody, upon which it gives the flow up.
@@ -672,8 +685,7 @@ static bool subprotocols_ask(struct ndpi_detection_module_struct *module,
 
 	if (ndpi_names_now == NULL || flow == NULL ||
 		(packet->tcp == NULL ? packet->udp == NULL : packet->payload_packet_len == 0))
-		return ((typeof(ndpi_check_flow_func) *)dlsym(RTLD_NEXT, "ndpi_check_flow_func"))(
-			module, flow, selection);
+		return check_library(module, flow, selection);
 	look_function *before =
 		protocol_ask(module, flow, flow->guessed_protocol_id, (uint16_t)*selection);
 	bool asked = before != NULL;
@@ -792,13 +804,16 @@ static bool list_make(struct list *list, const struct ndpi_call_function_struct 
 // The same in every module.
 enum { SHORT_BITS = 16, LONG_BITS = 20 };
 static uint64_t known_ports[2][65536 / 64];
+static uint16_t port_protocols[2][65536]; // by which protocol
 static uint64_t known_short[(1 << SHORT_BITS) / 64], known_long[(1 << LONG_BITS) / 64];
 
-static void port_note(const void *node, ndpi_VISIT, int, void *ports)
+static void port_note(const void *at, ndpi_VISIT, int, void *ports)
 {
-	unsigned port = (*(ndpi_default_ports_tree_node_t *const *)node)->default_port;
+	const ndpi_default_ports_tree_node_t *node = *(ndpi_default_ports_tree_node_t *const *)at;
+	unsigned kind = ports == known_ports[0] ? 0 : 1;
 
-	((uint64_t *)ports)[port / 64] |= UINT64_C(1) << port % 64;
+	known_ports[kind][node->default_port / 64] |= UINT64_C(1) << node->default_port % 64;
+	port_protocols[kind][node->default_port] = node->proto->protoId;
 }
 
 static void beginnings_note(uint64_t *known, unsigned bits, uint32_t ip, unsigned prefix_len)
@@ -829,15 +844,42 @@ static bool has_bit(const uint64_t *bits, unsigned number)
 	return (bits[number / 64] >> number % 64 & 1) != 0;
 }
 
-uint16_t ndpi_dispatch_port(struct ndpi_detection_module_struct *module,
-	struct ndpi_flow_struct *flow, uint8_t ip_proto, const uint16_t port[2])
-{
-	const uint64_t *ports = known_ports[ip_proto == IPPROTO_TCP ? 0 : 1];
-	uint8_t user_defined;
+// The library's, in none of its headers.
+u_int8_t is_udp_guessable_protocol(u_int16_t protocol);
 
-	if (!has_bit(ports, port[0]) && !has_bit(ports, port[1]))
+uint16_t ndpi_dispatch_port(
+	const struct ndpi_flow_struct *flow, uint8_t ip_proto, const uint16_t port[2])
+{
+	unsigned kind = ip_proto == IPPROTO_TCP ? 0 : 1;
+	uint16_t low = port[0] < port[1] ? port[0] : port[1];
+	uint16_t high = port[0] < port[1] ? port[1] : port[0];
+	uint16_t protocol;
+
+	if (low != 0 && has_bit(known_ports[kind], low))
+		protocol = port_protocols[kind][low];
+	else if (low != 0 && has_bit(known_ports[kind], high))
+		protocol = port_protocols[kind][high];
+	else
 		return NDPI_PROTOCOL_UNKNOWN;
-	return ndpi_guess_protocol_id(module, flow, ip_proto, port[0], port[1], &user_defined);
+	return kind == 1 && excluded(flow, protocol) && is_udp_guessable_protocol(protocol)
+		? NDPI_PROTOCOL_UNKNOWN
+		: protocol;
+}
+
+// What the library looks for in its trees of ports, for a second time when it has a verdict: of
+// most ports it knows nothing.
+[[gnu::used]] void *ndpi_tfind(
+	const void *key, void *root, int (*compare)(const void *, const void *))
+{
+	static void *_Atomic function; // the same, whoever finds it
+	uint16_t port = ((const ndpi_default_ports_tree_node_t *)key)->default_port;
+
+	if (ndpi_names_now != NULL && !has_bit(known_ports[0], port) &&
+		!has_bit(known_ports[1], port))
+		return NULL;
+	if (function == NULL)
+		function = dlsym(RTLD_NEXT, "ndpi_tfind");
+	return ((typeof(ndpi_tfind) *)function)(key, root, compare);
 }
 
 // What the tree knows of an address, from the cache or into it.

@@ -15,9 +15,9 @@ struct ndpi_flow_struct;
 bool ndpi_dispatch_install(struct ndpi_detection_module_struct *module);
 
 // Which protocol it knows by one of these ports, the lower one first (ndpi_guess_protocol_id()); 0:
-// none. TCP or UDP; of a module that the loop is ready for, as the next.
-uint16_t ndpi_dispatch_port(struct ndpi_detection_module_struct *module,
-	struct ndpi_flow_struct *flow, uint8_t ip_proto, const uint16_t port[2]);
+// none. TCP or UDP; once the loop was made ready, as the next.
+uint16_t ndpi_dispatch_port(
+	const struct ndpi_flow_struct *flow, uint8_t ip_proto, const uint16_t port[2]);
 
 enum { NDPI_HOSTS = 1024 };
 

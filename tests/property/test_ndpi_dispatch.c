@@ -438,7 +438,7 @@ static void test_ports(void **)
 		uint8_t proto = i & 1 << 16 ? IPPROTO_TCP : IPPROTO_UDP;
 		if (i & 1 << 17)
 			port[1] = PICK(ports);
-		assert_int_equal(ndpi_dispatch_port(module, &flow, proto, port),
+		assert_int_equal(ndpi_dispatch_port(&flow, proto, port),
 			ndpi_guess_protocol_id(
 				module, &flow, proto, port[0], port[1], &user_defined));
 	}

@@ -71,6 +71,8 @@ static void test_others(void **)
 			check(size, "%s", ",");
 			check(size, ",,");
 			check(size, "%s%s=%s", "", "CN", "name");
+			check(size, "%s%s=%s", ", ", "O", "");
+			check(size, "%s%s=%s", ", ", "OU", "a longer name than there is room for");
 			check(size, "%u.%u", 1, 2);
 		}
 	}
