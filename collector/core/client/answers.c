@@ -17,12 +17,14 @@ struct pair_name {
 struct answer_pair {
 	_Alignas(CACHE_LINE) struct identity asker;
 	uint8_t server_ip[16];
-	uint32_t next; // in the bucket
+	uint32_t bucket, next; // where it is, and who is next there
 	uint32_t newer, older; // by last answer
 	uint8_t server_ip6;
 	uint8_t count;
 	struct pair_name names[ANSWERS_KEPT]; // newest first
 };
+static_assert(offsetof(struct answer_pair, names) == CACHE_LINE);
+static_assert(sizeof(struct answer_pair) == 4 * CACHE_LINE);
 
 int answers_init(
 	struct answers *answers, uint32_t max, struct hash_key key, struct counters *counters)
@@ -108,12 +110,20 @@ static bool same_name(const struct answers *answers, uint64_t a, uint64_t b)
 uint32_t answers_bucket(const struct answers *answers, const struct identity *asker,
 	const uint8_t *server_ip, bool server_ip6)
 {
-	uint64_t words[6] = {0};
+	uint64_t words[5];
+	uint32_t server;
 
 	memcpy(words, asker, sizeof(*asker));
+	if (likely(asker->kind == IDENTITY_IP4 && !server_ip6)) {
+		// Both addresses find room in one word.
+		memcpy(&server, server_ip, 4);
+		words[0] |= IDENTITY_PART(server, 4, 4);
+		words[1] = words[2];
+		return (uint32_t)hash_words(&answers->key, words, 2) & answers->bucket_mask;
+	}
+	words[3] = words[4] = 0;
 	memcpy(words + 3, server_ip, server_ip6 ? 16 : 4);
-	words[5] = server_ip6;
-	return (uint32_t)hash_words(&answers->key, words, 6) & answers->bucket_mask;
+	return (uint32_t)hash_words(&answers->key, words, 5) & answers->bucket_mask;
 }
 
 static struct answer_pair *find_in(struct answers *answers, uint32_t bucket,
@@ -159,8 +169,7 @@ static void forget_oldest(struct answers *answers)
 {
 	uint32_t idx = answers->oldest;
 	struct answer_pair *pair = pool_at(&answers->pool, idx);
-	uint32_t *link = &answers->buckets[answers_bucket(
-		answers, &pair->asker, pair->server_ip, pair->server_ip6)];
+	uint32_t *link = &answers->buckets[pair->bucket];
 
 	while (*link != idx)
 		link = &((struct answer_pair *)pool_at(&answers->pool, *link))->next;
@@ -168,6 +177,14 @@ static void forget_oldest(struct answers *answers)
 	unlink_age(answers, pair);
 	pool_give(&answers->pool, idx);
 	counter_add(answers->counters, COUNTER_answers_evicted, 1);
+	// The two that go next were not touched for as long: the first one's bucket, and the
+	// second.
+	if (answers->oldest == POOL_NONE)
+		return;
+	pair = pool_at(&answers->pool, answers->oldest);
+	answers_fetch_bucket(answers, pair->bucket);
+	if (pair->newer != POOL_NONE)
+		__builtin_prefetch(pool_at(&answers->pool, pair->newer), 1);
 }
 
 static struct answer_pair *get_pair(struct answers *answers, uint32_t bucket,
@@ -188,6 +205,7 @@ static struct answer_pair *get_pair(struct answers *answers, uint32_t bucket,
 	pair->asker = *asker;
 	memcpy(pair->server_ip, server_ip, server_ip6 ? 16 : 4);
 	pair->server_ip6 = server_ip6;
+	pair->bucket = bucket;
 	pair->next = answers->buckets[bucket];
 	answers->buckets[bucket] = idx;
 	link_newest(answers, pair);

@@ -129,25 +129,47 @@ struct client_words {
 };
 static_assert(sizeof(struct client_words) % 8 == 0);
 
+// So many octets read from memory as a number, as those of a word that come after `after` others.
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#define IDENTITY_PART(value, octets, after) ((uint64_t)(value) << (64 - 8 * ((octets) + (after))))
+#else
+#define IDENTITY_PART(value, octets, after) ((uint64_t)(value) << 8 * (after))
+#endif
+
+// Made of whole words: what is written octet by octet is slow to read as words at once.
+static inline struct identity identity_of(
+	uint64_t first, uint64_t second, uint16_t vlan, enum identity_kind kind)
+{
+	uint64_t words[] = {first, second, IDENTITY_PART(vlan, 2, 0) | IDENTITY_PART(kind, 1, 2)};
+	struct identity id;
+
+	memcpy(&id, words, sizeof(id));
+	return id;
+}
+
 static inline struct identity identity_of_mac(uint16_t vlan, const uint8_t mac[6])
 {
-	struct identity id = {.vlan = vlan, .kind = IDENTITY_MAC};
+	uint32_t first;
+	uint16_t last;
 
-	memcpy(id.value, mac, 6);
-	return id;
+	memcpy(&first, mac, 4);
+	memcpy(&last, mac + 4, 2);
+	return identity_of(
+		IDENTITY_PART(first, 4, 0) | IDENTITY_PART(last, 2, 4), 0, vlan, IDENTITY_MAC);
 }
 
 // An address as a key. IPv4 in the first four octets of `ip`.
 static inline struct identity address_of(uint16_t vlan, const uint8_t *ip, bool ip6)
 {
-	struct identity address = {
-		.vlan = vlan, .kind = (uint8_t)(ip6 ? IDENTITY_IP6 : IDENTITY_IP4)};
+	uint64_t words[2];
+	uint32_t ip4;
 
-	if (ip6)
-		memcpy(address.value, ip, 16);
-	else
-		memcpy(address.value, ip, 4);
-	return address;
+	if (ip6) {
+		memcpy(words, ip, sizeof(words));
+		return identity_of(words[0], words[1], vlan, IDENTITY_IP6);
+	}
+	memcpy(&ip4, ip, 4);
+	return identity_of(IDENTITY_PART(ip4, 4, 0), 0, vlan, IDENTITY_IP4);
 }
 
 static inline bool identity_equal(const struct identity *a, const struct identity *b)

@@ -113,9 +113,11 @@ static bool find_name(struct ledger *ledger, const struct segment_event *s,
 		const struct client_detail *detail = client_detail(&ledger->clients, client);
 		const struct client_address *a = &detail->addresses[i];
 		struct identity address = address_of(s->event.vlan, a->ip, a->ip_version == 6);
-		const struct binding *binding = binding_find(&ledger->bindings, &address);
-		if (binding != client_side->binding)
-			consider(ledger, s, server, client, binding, POOL_NONE, &best);
+		if (client_side->binding != NULL &&
+			identity_equal(&address, &client_side->binding->address))
+			continue;
+		consider(ledger, s, server, client, binding_find(&ledger->bindings, &address),
+			POOL_NONE, &best);
 	}
 	*ret = best;
 	return best.name != NULL;
