@@ -78,9 +78,9 @@ static int put_named(char *text, size_t size, va_list values)
 
 	if (ndpi_names_now != NULL && size > 0 && of_fingerprint(format)) {
 		text[0] = '\0';
-		// What comes next is written behind the number's end; all others may fail, and
-		// libndpi tries no further.
-		return format[1] == 'u' ? 0 : -1;
+		// Nothing was written. Not that it failed: compilers know that with such formats it
+		// does not, and leave a library's checks of that out.
+		return 0;
 	}
 	va_start(values, format);
 	int len = size <= object_size && strcmp(format, "%s%s=%s") == 0

@@ -49,11 +49,11 @@ static int theirs_of(char *text, size_t size, const char *format, ...)
 		assert_memory_equal(ours, theirs, sizeof(ours)); \
 	} while (false)
 
-#define check_empty(len, ...) \
+#define check_empty(...) \
 	do { \
 		char text[ROOM]; \
 		memset(text, '#', sizeof(text)); \
-		assert_int_equal(ours_of(text, sizeof(text), 1, sizeof(text), __VA_ARGS__), len); \
+		assert_int_equal(ours_of(text, sizeof(text), 1, sizeof(text), __VA_ARGS__), 0); \
 		assert_int_equal(text[0], '\0'); \
 		assert_int_equal(text[1], '#'); \
 	} while (false)
@@ -88,13 +88,13 @@ static void test_fingerprints(void **)
 		check(size, ",");
 	}
 	ndpi_names_now = &names;
-	check_empty(-1, "%s%u", "-", 4865);
-	check_empty(-1, "%02x", 171);
-	check_empty(-1, "%02X", 171);
-	check_empty(-1, "%s%s", ",", "TLSv1.3");
-	check_empty(-1, "%s%04X", "-", 772);
-	check_empty(-1, ",");
-	check_empty(0, "%u,", 771);
+	check_empty("%s%u", "-", 4865);
+	check_empty("%02x", 171);
+	check_empty("%02X", 171);
+	check_empty("%s%s", ",", "TLSv1.3");
+	check_empty("%s%04X", "-", 772);
+	check_empty(",");
+	check_empty("%u,", 771);
 	check(0, "%s%u", "-", 4865);
 }
 
