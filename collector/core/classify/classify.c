@@ -527,7 +527,7 @@ static void finish(
 	if (flow->dpi == DPI_UNSET && reason != END_ACTIVE)
 		without_verdict(c, flow);
 	segment_write(&report, reason, false);
-	if (reason != END_ACTIVE)
+	if (reason != END_ACTIVE && flow->findings != POOL_NONE)
 		findings_give(&c->findings, &flow->findings);
 	flow_table_done(flows, flow);
 }

@@ -114,7 +114,8 @@ static void fill_counters(struct segment_event *e, const struct flow *flow)
 void segment_write(struct report *report, enum end_reason reason, bool zero)
 {
 	struct flow *flow = report->flow;
-	size_t findings_bytes = findings_size(report->findings, flow->findings);
+	bool found = flow->findings != POOL_NONE;
+	size_t findings_bytes = found ? findings_size(report->findings, flow->findings) : 0;
 	struct segment_event *e = event_ring_add(report->events, EVENT_SEGMENT,
 		offsetof(struct segment_event, findings) + findings_bytes);
 
@@ -132,10 +133,12 @@ void segment_write(struct report *report, enum end_reason reason, bool zero)
 		e->end_reason = (uint8_t)reason;
 		e->segment = flow->segment;
 		e->findings_size = (uint16_t)findings_bytes;
-		findings_copy(report->findings, flow->findings, e->findings);
+		if (found)
+			findings_copy(report->findings, flow->findings, e->findings);
 	}
 	flow->segment++;
-	findings_give_dns(report->findings, &flow->findings);
+	if (found)
+		findings_give_dns(report->findings, &flow->findings);
 	if (!zero && flow_has_more(flow)) {
 		struct flow_more *more = flow->more;
 		more->dns_queries = more->dns_answers = more->dns_failures = 0;

@@ -357,7 +357,7 @@ void flow_table_done(struct flow_table *t, struct flow *flow)
 	wheel_link(t, flow);
 }
 
-// What a flow that the wheel returned is due for; links it again where it is not.
+// Puts a flow that the wheel does not hold on the list, if it is due for something.
 static bool flow_due(struct flow_table *t, struct flow *flow, uint64_t now_ns)
 {
 	uint64_t idle_at = flow_idle_at(t, flow);
@@ -373,7 +373,6 @@ static bool flow_due(struct flow_table *t, struct flow *flow, uint64_t now_ns)
 		flow_end(t, flow, END_IDLE, idle_at);
 		return true;
 	}
-	wheel_link(t, flow);
 	return false;
 }
 
@@ -431,7 +430,10 @@ bool flow_table_expire(struct flow_table *t, uint64_t now_ns, uint32_t max)
 		if (idx == POOL_NONE)
 			return true;
 		struct flow *flow = flow_at(t, idx);
-		found += flow_due(t, flow, now_ns);
+		if (flow_due(t, flow, now_ns))
+			found++;
+		else
+			wheel_link(t, flow);
 		// It may be idle since long as well: linked again when its segment is out, it must
 		// be met before the wheel turns on.
 		if (flow->end_reason == END_ACTIVE)
@@ -461,7 +463,7 @@ bool flow_table_flush(struct flow_table *t, uint64_t now_ns, uint32_t max)
 			struct flow *flow = flow_at(t, bucket->idx[e]);
 			flow_wheel_unlink(t->wheel, bucket->idx[e]);
 			if (!flow_due(t, flow, now_ns))
-				flow_end_linked(t, flow, END_FORCED, now_ns);
+				flow_end(t, flow, END_FORCED, now_ns);
 			// A cut flow stands here until its segment is out.
 			if (!(flow->bits & FLOW_ENDED))
 				return false;
