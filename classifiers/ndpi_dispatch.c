@@ -320,6 +320,7 @@ struct shown {
 // A request of FTP is a word.
 #define SEGMENT_WAITS_UNLESS(X) \
 	X(14, JABBER, SEEN >= 3 || B(0) == '<') \
+	X(19, DNS, SEEN > 3 || PORT(53) || PORT(5353) || PORT(5355)) \
 	X(51, AFP, LEN <= 128) \
 	X(52, CHECKMK, LEN <= 128) \
 	X(65, H323, SEEN > 5 || (LEN > 5 && B(0) == 3)) \

@@ -3,7 +3,7 @@
 //
 // ac_automata_search(): each name of DNS, TLS and HTTP is walked through several automata, whose
 // nodes lie all over the memory: a fifth of a microsecond each, 6 % of what the shard did on B.
-// Names come again; what came of the last ones is kept.
+// Names come again, mostly one after the other; what came of the last ones is kept.
 //
 // ndpi_check_dga_name(): whether a name looks made up by a machine, judged letter by letter, twice
 // for the question and the answer of DNS and once more for TLS. Kept likewise.
@@ -77,9 +77,9 @@ static uint64_t mix(uint64_t hash, const char *at)
 	return hash ^ hash >> 29;
 }
 
-static uint64_t hash_of(const void *automaton, const char *text, size_t len)
+static uint64_t hash_of(const char *text, size_t len)
 {
-	uint64_t hash = (uintptr_t)automaton ^ len;
+	uint64_t hash = len;
 	char brief[8] = {0};
 
 	if (len >= 8) {
@@ -92,37 +92,44 @@ static uint64_t hash_of(const void *automaton, const char *text, size_t len)
 	return mix(hash, brief);
 }
 
-// Where it is kept what came of the name, or where it may be written, by name_keep(). `automaton`:
-// which of the questions about it.
-static struct ndpi_name *name_find(struct ndpi_names *names, const void *automaton,
-	const char *text, size_t len, bool *ret_known)
+static bool name_is(const struct ndpi_name *name, const char *text, size_t len)
 {
-	uint64_t hash = hash_of(automaton, text, len);
+	return name->len == len && memcmp(name->text, text, len) == 0;
+}
+
+// The slot of a name, which is the oldest one's of its set where it had none.
+static struct ndpi_name *name_find(struct ndpi_names *names, const char *text, size_t len)
+{
+	if (name_is(&names->slots[names->last], text, len))
+		return &names->slots[names->last];
+	uint64_t hash = hash_of(text, len);
 	unsigned set = (unsigned)(hash * NDPI_NAME_WAYS % NDPI_NAMES);
 	uint32_t tag = (uint32_t)(hash >> 32) | 1;
 	unsigned place = set;
 
-	for (; place < set + NDPI_NAME_WAYS && names->tags[place] != 0; place++) {
-		struct ndpi_name *name = &names->slots[place];
-		if (names->tags[place] == tag && name->automaton == automaton && name->len == len &&
-			memcmp(name->text, text, len) == 0) {
-			*ret_known = true;
-			return name;
+	for (; place < set + NDPI_NAME_WAYS && names->tags[place] != 0; place++)
+		if (names->tags[place] == tag && name_is(&names->slots[place], text, len)) {
+			names->last = place;
+			return &names->slots[place];
 		}
-	}
 	if (place == set + NDPI_NAME_WAYS)
 		place = set + names->turn++ % NDPI_NAME_WAYS;
-	*ret_known = false;
+	names->last = place;
 	names->tags[place] = tag;
+	names->slots[place] = (struct ndpi_name){.len = (uint8_t)len};
+	memcpy(names->slots[place].text, text, len);
 	return &names->slots[place];
 }
 
-static void name_keep(
-	struct ndpi_name *name, const void *automaton, const char *text, size_t len, int found)
+// Where the answer to a question is, or will be: then its question is another.
+static struct ndpi_answer *answer_find(struct ndpi_name *name, const void *question)
 {
-	*name = (struct ndpi_name){
-		.automaton = automaton, .found = (int8_t)found, .len = (uint8_t)len};
-	memcpy(name->text, text, len);
+	unsigned i = 0;
+
+	while (i < NDPI_ANSWERS - 1 && name->answers[i].question != NULL &&
+		name->answers[i].question != question)
+		i++;
+	return &name->answers[i];
 }
 
 // What the library found is the automaton's and the text's alone; `ret` is written only where
@@ -135,25 +142,24 @@ static void name_keep(
 
 	if (names == NULL || text->len > NDPI_NAME_MAX || text->option != 0)
 		return search_library(automaton, text, ret);
-	bool known;
-	struct ndpi_name *name = name_find(names, automaton, text->at, text->len, &known);
-	if (known) {
-		if (name->found > 0)
-			*ret = (struct found){name->number, name->number64, name->breed,
-				name->category, name->level, name->bits};
-		return name->found;
+	struct ndpi_answer *answer = answer_find(name_find(names, text->at, text->len), automaton);
+	if (answer->question == automaton) {
+		if (answer->found > 0)
+			*ret = (struct found){answer->number, answer->number64, answer->breed,
+				answer->category, answer->level, answer->bits};
+		return answer->found;
 	}
 	int found = search_library(automaton, text, ret);
 	if (found != 0 && (found != 1 || text->last == NULL))
 		return found; // an automaton that is not ready, or found in another way
-	name_keep(name, automaton, text->at, text->len, found);
+	*answer = (struct ndpi_answer){.question = automaton, .found = (int8_t)found};
 	if (found > 0) {
-		name->number = ret->number;
-		name->number64 = ret->number64;
-		name->breed = ret->breed;
-		name->category = ret->category;
-		name->level = ret->level;
-		name->bits = ret->bits;
+		answer->number = ret->number;
+		answer->number64 = ret->number64;
+		answer->breed = ret->breed;
+		answer->category = ret->category;
+		answer->level = ret->level;
+		answer->bits = ret->bits;
 	}
 	return found;
 }
@@ -172,15 +178,17 @@ static void name_keep(
 		return dga_library(module, flow, text, is_hostname);
 	if (flow != NULL && flow->detected_protocol_stack[1] != NDPI_PROTOCOL_UNKNOWN)
 		return 0;
-	bool known;
-	struct ndpi_name *name = name_find(names, question, text, len, &known);
-	if (!known) {
-		int found = dga_library(module, NULL, text, is_hostname);
-		name_keep(name, question, text, len, found);
+	struct ndpi_answer *answer = answer_find(name_find(names, text, len), question);
+	int found = answer->found;
+	if (answer->question != question) {
+		found = dga_library(module, NULL, text, is_hostname);
+		// It has looked up names itself.
+		answer = answer_find(name_find(names, text, len), question);
+		*answer = (struct ndpi_answer){.question = question, .found = (int8_t)found};
 	}
-	if (name->found && flow != NULL)
+	if (found && flow != NULL)
 		ndpi_set_risk(module, flow, NDPI_SUSPICIOUS_DGA_DOMAIN);
-	return name->found;
+	return found;
 }
 
 [[gnu::used]] char *ndpi_strnstr(const char *s, const char *find, size_t len)
