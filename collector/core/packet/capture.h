@@ -103,8 +103,13 @@ struct capture_ops {
 	int (*receive)(struct capture *capture, struct packet_batch *batch);
 
 	// In place of receive(), where batches lie ready in the source's own memory: `*ret` is set,
-	// to an empty one when nothing came, and borrowed until release(). NULL: receive() it is.
+	// to an empty one when nothing came, and borrowed until release(). Above 0 with an empty
+	// one: it did something for others. NULL: receive() it is.
 	int (*take)(struct capture *capture, struct packet_batch **ret);
+
+	// Called in its place by who cannot take now: others are not to wait for it. NULL: they
+	// never do.
+	void (*pause)(struct capture *capture);
 
 	// What the bytes of the batch just received lie in, if that may be held beyond release()
 	// (capture_hold()); NULL: not these. As long as too much is held receive() brings nothing.

@@ -65,6 +65,7 @@ static int make_dispatch(struct crew *c, char error[CREW_ERROR_SIZE])
 		.iface_group = c->iface_group,
 		.key = hash_key_new(c->config.settings->seed, PURPOSE_DISPATCH),
 		.counters = &c->counters,
+		.first_reads = !c->config.live,
 	};
 
 	int err = sources_open(&c->sources, &c->source, 0, 1, NULL, &c->counters, error);
@@ -107,6 +108,12 @@ static int open_source(struct crew *c, uint32_t i, char error[CREW_ERROR_SIZE])
 	if (!err)
 		shard->ops = c->sources.ops;
 	return err;
+}
+
+// A live source's reader. Of files the first shard reads.
+static bool main_reads(const struct crew *c)
+{
+	return c->dispatch != NULL && c->config.live;
 }
 
 // One shard's part of a limit that is for all.
@@ -187,7 +194,7 @@ static int make_stages(struct crew *c, struct member *m, char error[CREW_ERROR_S
 // As capture_ops.place() counts them: with a reader, that is the first.
 static uint32_t thread_of(const struct crew *c, uint32_t shard)
 {
-	return c->dispatch != NULL ? shard + 1 : shard;
+	return main_reads(c) ? shard + 1 : shard;
 }
 
 // On the member's core, so that its memory is near.
@@ -302,7 +309,7 @@ static int start_workers(struct crew *c, char error[CREW_ERROR_SIZE])
 
 int crew_start(struct crew *c, char error[CREW_ERROR_SIZE])
 {
-	bool main_receives = c->count == 1 || c->dispatch != NULL;
+	bool main_receives = c->count == 1 || main_reads(c);
 	int err = c->count == 1 ? 0 : start_workers(c, error);
 
 	// After the threads, which would inherit its core.
@@ -334,7 +341,7 @@ int crew_turn(struct crew *c)
 	if (c->count == 1)
 		return shard_step(&c->members[0].shard);
 	int handed = 0;
-	if (c->dispatch != NULL) {
+	if (main_reads(c)) {
 		handed = dispatch_step(c->dispatch);
 		counters_publish(&c->counters);
 	}
@@ -441,13 +448,14 @@ uint32_t crew_queues(const struct crew *c)
 	return c->dispatch != NULL ? 1 : c->count;
 }
 
-// What all interfaces' queue has lost. As a side effect a merge learns what each has.
+// What all interfaces' queue has lost, of who receives from it. As a side effect a merge learns
+// what each has.
 static void queue_stats(const struct crew *c, const struct member *m, struct capture_stats *ret)
 {
-	if (c->dispatch != NULL)
-		c->sources.ops->stats(c->source, ret);
-	else if (worker_runs(&m->worker))
+	if (!main_reads(c) && worker_runs(&m->worker))
 		worker_stats(&m->worker, ret);
+	else if (c->dispatch != NULL)
+		c->sources.ops->stats(c->source, ret);
 	else
 		m->shard.ops->stats(m->shard.capture, ret);
 }

@@ -20,6 +20,8 @@ enum {
 	// The reader's batches, for each shard, after which blocks go out though they are not full:
 	// what stands in one holds its shard's clock back.
 	BATCHES_HELD = 8,
+	OWN_BLOCKS = 4, // the reading shard's, which takes them at once
+	FLOW_WORDS = sizeof(struct flow_key) / sizeof(uint64_t),
 	BLOCK_LOANS = 2, // parts of a file that a block may point into
 };
 
@@ -36,6 +38,7 @@ struct capture {
 	struct ring full; // reader: puts, shard: takes
 	struct ring empty; // shard: puts, reader: takes
 	struct block *filling; // reader
+	struct dispatch *reads; // whose reader its shard is; NULL: of none
 	_Alignas(CACHE_LINE) struct block *taken; // shard, until it releases it
 	struct packet_batch none; // shard: what it takes when nothing came, its clock so far
 	_Alignas(CACHE_LINE) _Atomic uint64_t clock_ns; // reader: wo, shard: ro
@@ -49,8 +52,10 @@ struct dispatch {
 	uint32_t next; // of it, to be handed over
 	uint32_t batches; // since all blocks went out
 	uint64_t now_ns; // time of what was handed over last
-	bool stopped, ended;
-	int error;
+	int error; // before `ended`
+	_Atomic bool ended; // reader: wo, main: ro
+	_Atomic bool stopped; // main: wo, reader: ro
+	uint64_t factors[FLOW_WORDS]; // secret, odd
 	struct block *blocks;
 	uint8_t *frames;
 	struct capture ends[];
@@ -69,11 +74,13 @@ static size_t blocks_bytes(const struct dispatch *d)
 static int end_init(struct dispatch *d, uint32_t shard)
 {
 	struct capture *end = &d->ends[shard];
+	bool own = d->config.first_reads && shard == 0;
 
+	end->reads = own ? d : NULL;
 	int err = ring_init(&end->full, BLOCKS);
 	if (!err)
 		err = ring_init(&end->empty, BLOCKS);
-	for (size_t i = 0; !err && i < BLOCKS; i++) {
+	for (size_t i = 0; !err && i < (own ? OWN_BLOCKS : BLOCKS); i++) {
 		size_t at = (size_t)shard * BLOCKS + i;
 		d->blocks[at].frames = d->frames + at * BLOCK_SIZE;
 		ring_put(&end->empty, &d->blocks[at]);
@@ -90,6 +97,8 @@ int dispatch_new(struct dispatch **ret, const struct dispatch_config *config)
 		return -ENOMEM;
 	memset(d, 0, size);
 	d->config = *config;
+	for (uint64_t i = 0; i < FLOW_WORDS; i++)
+		d->factors[i] = hash_words(&config->key, &i, 1) | 1;
 	d->blocks = memory_reserve(blocks_bytes(d));
 	d->frames = memory_reserve(frames_bytes(d));
 	int err = d->blocks == NULL || d->frames == NULL ? -ENOMEM : 0;
@@ -125,18 +134,16 @@ struct capture *dispatch_end(struct dispatch *d, uint32_t shard)
 
 // ---- the reader
 
-// Shares flows out. Less of a hash than the flow tables', and enough where a few bits are of use
-// and nobody learns the key.
-static uint64_t spread(const struct hash_key *key, const struct flow_key *flow)
+// Shares flows out: a multilinear hash, of which the upper half is used. Less of a hash than the
+// flow tables', and enough where a few bits are of use and nobody learns the key.
+static uint64_t spread(const uint64_t factors[FLOW_WORDS], const struct flow_key *flow)
 {
 	const uint64_t *words = (const uint64_t *)(const void *)flow;
-	uint64_t hash = key->k0;
+	uint64_t hash = 0;
 
-	for (unsigned i = 0; i < sizeof(*flow) / sizeof(*words); i++) {
-		hash = (hash ^ words[i]) * (key->k1 | 1);
-		hash ^= hash >> 32;
-	}
-	return hash * (key->k1 | 1);
+	for (unsigned i = 0; i < FLOW_WORDS; i++)
+		hash += (words[i] ^ words[i] >> 32) * factors[i];
+	return hash;
 }
 
 // Both directions of a flow meet on one shard, as they do in one flow. What is of no flow (ARP,
@@ -149,7 +156,7 @@ static struct capture *end_of(struct dispatch *d, const struct packet *p)
 	if (p->fate != PACKET_FLOW)
 		return &d->ends[0];
 	flow_key_of(&key, p, extra, d->config.vlan_in_key, d->config.iface_group[p->iface]);
-	uint64_t hash = spread(&d->config.key, &key) >> 32;
+	uint64_t hash = spread(d->factors, &key) >> 32;
 	return &d->ends[hash * d->config.shard_count >> 32];
 }
 
@@ -278,17 +285,17 @@ static int end_source(struct dispatch *d)
 	hand_all_over(d);
 	for (uint32_t i = 0; i < d->config.shard_count; i++)
 		atomic_store_explicit(&d->ends[i].ended, true, memory_order_release);
-	d->ended = true;
+	atomic_store_explicit(&d->ended, true, memory_order_release);
 	return -ENODATA;
 }
 
 int dispatch_step(struct dispatch *d)
 {
-	if (d->ended)
+	if (dispatch_ended(d))
 		return -ENODATA;
 	if (d->next < d->batch.count)
 		return hand_batch(d);
-	if (d->stopped)
+	if (atomic_load_explicit(&d->stopped, memory_order_relaxed))
 		return end_source(d);
 	int count = d->config.ops->receive(d->config.source, &d->batch);
 	if (count > 0) {
@@ -310,17 +317,17 @@ int dispatch_step(struct dispatch *d)
 
 void dispatch_stop(struct dispatch *d)
 {
-	d->stopped = true;
+	atomic_store_explicit(&d->stopped, true, memory_order_relaxed);
 }
 
 bool dispatch_ended(const struct dispatch *d)
 {
-	return d->ended;
+	return atomic_load_explicit(&d->ended, memory_order_acquire);
 }
 
 int dispatch_error(const struct dispatch *d)
 {
-	return d->error;
+	return dispatch_ended(d) ? d->error : 0;
 }
 
 // ---- a shard's end
@@ -335,23 +342,66 @@ static void prefetch_headers(const struct packet_batch *batch)
 	}
 }
 
+// The reading shard reads on until a block of its own is there, or there is nothing to read, or no
+// room for what was read, or others have got enough for now. Returns the last step's count.
+static int read_on(struct dispatch *d, struct block **ret)
+{
+	struct capture *own = &d->ends[0];
+	uint32_t batches = 0;
+	int handed = 1;
+
+	*ret = ring_take(&own->full);
+	while (*ret == NULL && handed > 0 && batches++ < BATCHES_HELD * d->config.shard_count) {
+		handed = dispatch_step(d);
+		*ret = ring_take(&own->full);
+	}
+	if (*ret == NULL) {
+		hand_over(own);
+		*ret = ring_take(&own->full);
+	}
+	own->none.now_ns = d->now_ns;
+	counters_publish(d->config.counters);
+	return handed;
+}
+
+static int take_and_read(struct capture *end, struct packet_batch **ret)
+{
+	struct block *block;
+	int handed = read_on(end->reads, &block);
+
+	*ret = &end->none;
+	if (block == NULL)
+		return handed;
+	end->taken = block;
+	*ret = &block->batch;
+	return (int)block->batch.count;
+}
+
 static int end_take(struct capture *end, struct packet_batch **ret)
 {
+	if (end->reads != NULL)
+		return take_and_read(end, ret);
 	// The clock first: whoever sees it sees all blocks that are earlier. So with the end.
 	uint64_t clock_ns = atomic_load_explicit(&end->clock_ns, memory_order_acquire);
 	bool ended = atomic_load_explicit(&end->ended, memory_order_acquire);
 	struct block *block = ring_take(&end->full);
 
+	*ret = &end->none;
 	if (block == NULL) {
 		end->none.now_ns = MAX(end->none.now_ns, clock_ns);
-		*ret = &end->none;
 		return ended ? -ENODATA : 0;
 	}
 	end->taken = block;
-	prefetch_headers(&block->batch);
 	end->none.now_ns = block->batch.now_ns;
+	prefetch_headers(&block->batch);
 	*ret = &block->batch;
 	return (int)block->batch.count;
+}
+
+static void end_pause(struct capture *end)
+{
+	if (end->reads != NULL)
+		hand_all_over(end->reads);
 }
 
 static void end_release(struct capture *end, struct packet_batch *)
@@ -364,9 +414,11 @@ static void end_release(struct capture *end, struct packet_batch *)
 	end->taken = NULL;
 }
 
-static void end_stats(struct capture *, struct capture_stats *ret)
+static void end_stats(struct capture *end, struct capture_stats *ret)
 {
-	*ret = (struct capture_stats){0}; // the reader's source has them
+	*ret = (struct capture_stats){0}; // the reader has them
+	if (end->reads != NULL)
+		end->reads->config.ops->stats(end->reads->config.source, ret);
 }
 
 static const char *end_error(struct capture *)
@@ -380,6 +432,7 @@ const struct capture_ops dispatch_capture_ops = {
 	.name = "dispatch",
 	.decoded = true,
 	.take = end_take,
+	.pause = end_pause,
 	.release = end_release,
 	.stats = end_stats,
 	.error = end_error,

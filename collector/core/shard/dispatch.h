@@ -7,7 +7,10 @@
 // A shard whose blocks are all on their way makes the reader wait. The reader's clock is every
 // shard's: at the end of a file, and where no packet of a shard comes for long, too.
 //
-// The reader's thread (main) calls all of it but the shards' ends, each of which is its shard's.
+// Who reads: main, where somebody must see to the source come what may (live), or else the first
+// shard, as it takes its own packets, which then never change cores; main has the ledger to turn.
+// All of it but the shards' ends, each of which is its shard's, is the reader's, or main's where it
+// says so.
 #pragma once
 
 #include "core/base/counters.h"
@@ -26,11 +29,12 @@ struct dispatch_config {
 	struct hash_key key;
 	struct dedup *dedup; // borrowed; NULL: copies of frames stay
 	struct counters *counters; // the reader's: decode counts there
+	bool first_reads; // the first shard's end reads for all; else dispatch_step() does
 };
 
 // Returns 0 or -ENOMEM with *ret untouched.
 int dispatch_new(struct dispatch **ret, const struct dispatch_config *config);
-void dispatch_free(struct dispatch *dispatch); // accepts NULL; after the shards' threads
+void dispatch_free(struct dispatch *dispatch); // accepts NULL; main, after the shards' threads
 
 // What shard `shard` reads, by dispatch_capture_ops.
 struct capture *dispatch_end(struct dispatch *dispatch, uint32_t shard);
@@ -39,12 +43,12 @@ struct capture *dispatch_end(struct dispatch *dispatch, uint32_t shard);
 // -ENODATA when the source has ended and all has been handed over.
 int dispatch_step(struct dispatch *dispatch);
 
-// Ends the source: what was read of it is still handed over.
+// Main: ends the source: what was read of it is still handed over.
 void dispatch_stop(struct dispatch *dispatch);
 
-bool dispatch_ended(const struct dispatch *dispatch); // by itself or by dispatch_stop()
+bool dispatch_ended(const struct dispatch *dispatch); // main: by itself or by dispatch_stop()
 
-// -errno of the source, 0: none.
+// Main: -errno of the source, 0: none, or it has not ended.
 int dispatch_error(const struct dispatch *dispatch);
 
 // Receives what the reader hands over; never waits. open() is not for it.

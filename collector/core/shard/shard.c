@@ -53,8 +53,11 @@ int shard_step(struct shard *s)
 	struct packet_batch *batch = &s->batch;
 	int count;
 
-	if (event_ring_room(s->events) < TURN_EVENTS_MAX)
+	if (event_ring_room(s->events) < TURN_EVENTS_MAX) {
+		if (s->ops->pause != NULL)
+			s->ops->pause(s->capture);
 		return 0;
+	}
 	if (s->ended)
 		return flush(s);
 
@@ -63,7 +66,7 @@ int shard_step(struct shard *s)
 	else
 		count = s->ops->receive(s->capture, batch);
 	s->now_ns = batch->now_ns;
-	if (count > 0) {
+	if (count > 0 && batch->count > 0) {
 		if (s->dedup != NULL)
 			dedup_batch(s->dedup, batch, s->counters);
 		if (!s->ops->decoded)
