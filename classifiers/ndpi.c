@@ -1,4 +1,5 @@
-// nDPI: which protocol and application a flow is. The only file that knows libndpi (4.2).
+// nDPI: which protocol and application a flow is. Nothing outside of this file and its helpers,
+// ndpi_*.c, knows libndpi (4.2).
 //
 // The verdict is the one that ndpiReader reaches without guessing, though far fewer packets are
 // shown: TCP segments without data only where they matter, what the others would have left in

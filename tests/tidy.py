@@ -30,7 +30,7 @@ MODULES = {
 LIBRARIES = {
     r"pcap(/.*)?\.h": ("collector/capture_pcap.c", "collector/frame_filter.c"),
     r"rte_.*\.h": ("dpdk-app/",),
-    r"(libndpi/|ndpi/)?ndpi_.*\.h": ("classifiers/ndpi_dispatch.c", "classifiers/ndpi.c"),  # its inside; all else
+    r"(libndpi/|ndpi/)?ndpi_.*\.h": ("classifiers/ndpi_", "classifiers/ndpi.c"),  # its inside; all else
     r"(librdkafka/)?rdkafka.*\.h": ("exporters/kafka.c",),
     r"zstd.*\.h": ("collector/core/export/segment.c", "collector/unpack.c"),
     r"zlib\.h": ("collector/unpack.c",),
