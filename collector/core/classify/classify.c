@@ -10,10 +10,7 @@
 
 enum { CLASSIFIERS_MAX = 16 }; // bits of flow.watching
 enum { NO_SLOT = UINT8_MAX };
-enum {
-	PACKETS_AHEAD = 6, // whose payload and states are under way
-	FLOWS_AHEAD = 16, // that have ended
-};
+enum { FLOWS_AHEAD = 16 }; // that have ended: their states are under way
 #define ADMISSION_BURST_NS (NS_PER_S / 4) // as much new work as comes in this time, at once
 
 struct instance {
@@ -417,53 +414,23 @@ static void prefetch_states(const struct classify *c, const struct flow *flow)
 		prefetch_octets(pool_at(&c->findings.chunks, flow->findings), 2 * CACHE_LINE);
 }
 
-// A packet that will be shown: what it says and what is known. Decode has touched its headers only.
-static void prefetch_shown(const struct classify *c, const struct packet *p)
-{
-	if (p->payload_len > 0)
-		prefetch_octets(p->data + p->l4_offset + p->l4_header_len, 3 * CACHE_LINE);
-	if (p->flow != NULL)
-		prefetch_states(c, p->flow);
-}
-
-// Which packets of [from, to) somebody watches, or may when their turn comes. Returns how many.
-static uint32_t list_watched(struct classify *c, const struct packet_batch *batch, uint32_t from,
-	uint32_t to, uint8_t watched[PACKET_BATCH_MAX])
-{
-	uint32_t count = 0;
-
-	for (uint32_t i = from; i < to; i++) {
-		const struct packet *p = &batch->packets[i];
-		bool shown = p->fate == PACKET_ARP || p->fate == PACKET_NDP;
-
-		if (p->fate == PACKET_FLOW && p->flow != NULL) {
-			if (p->bits & PACKET_NEW_FLOW)
-				flow_begin(c, p->flow, p);
-			shown = p->flow->watching != 0;
-		}
-		watched[count] = (uint8_t)i;
-		count += shown;
-	}
-	return count;
-}
-
 void classify_batch(struct classify *c, struct packet_batch *batch, uint32_t from, uint32_t to,
 	struct flow_table *, struct event_ring *events)
 {
-	uint8_t watched[PACKET_BATCH_MAX];
-	uint32_t count = list_watched(c, batch, from, to, watched);
+	for (uint32_t i = from; i < to; i++) {
+		const struct packet *p = &batch->packets[i];
+		struct flow *flow = p->flow;
 
-	for (uint32_t i = 0; i < count; i++) {
-		const struct packet *p = &batch->packets[watched[i]];
-
-		if (i + PACKETS_AHEAD < count)
-			prefetch_shown(c, &batch->packets[watched[i + PACKETS_AHEAD]]);
-		if (p->fate == PACKET_ARP)
+		if (p->fate == PACKET_ARP) {
 			show_consumed(c, c->arp, p, events);
-		else if (p->fate == PACKET_NDP)
+		} else if (p->fate == PACKET_NDP) {
 			show_consumed(c, c->ndp, p, events);
-		else if (p->flow->watching != 0)
-			watch(c, p, p->flow, events);
+		} else if (p->fate == PACKET_FLOW && flow != NULL) {
+			if (p->bits & PACKET_NEW_FLOW)
+				flow_begin(c, flow, p);
+			if (flow->watching != 0)
+				watch(c, p, flow, events);
+		}
 	}
 }
 
