@@ -50,6 +50,15 @@ static inline uint8_t *put_varint(uint8_t *at, uint64_t value)
 	return at + 1;
 }
 
+static inline size_t varint_len(uint64_t value)
+{
+	size_t len = 1;
+
+	for (; value >= 0x80; value >>= 7)
+		len++;
+	return len;
+}
+
 static inline uint8_t *put_fixed64(uint8_t *at, uint64_t value)
 {
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
@@ -123,8 +132,14 @@ unsigned utf8_len(const uint8_t *at, size_t len);
 // Most strings of a row are shorter than the call of memcpy().
 static inline void copy_octets(uint8_t *to, const uint8_t *from, size_t len)
 {
-	if (len > 16) {
+	if (len > 32) {
 		memcpy(to, from, len);
+	} else if (len > 16) {
+		uint64_t first[2], last[2];
+		memcpy(first, from, 16);
+		memcpy(last, from + len - 16, 16);
+		memcpy(to, first, 16);
+		memcpy(to + len - 16, last, 16);
 	} else if (len >= 8) {
 		uint64_t first, last;
 		memcpy(&first, from, 8);
