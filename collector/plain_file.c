@@ -17,16 +17,16 @@ enum {
 };
 
 // Where a record begins is known when the one before it has been read: a chain of cache misses. So
-// lines ahead are fetched where a train of full frames, with an acknowledgement between them or
-// without, will have its heads; in traffic of small frames they are as good as any.
+// lines ahead are fetched where a train of full frames, with up to two acknowledgements between
+// them, will have its heads; in traffic of small frames they are as good as any.
 static const uint32_t prefetch_at[] = {
 	CACHE_LINE, // this one's own headers: for decode
-	2 * FULL_FRAME,
-	2 * FULL_FRAME + SMALL_FRAME,
-	4 * FULL_FRAME,
-	4 * FULL_FRAME + SMALL_FRAME,
+	3 * FULL_FRAME,
+	3 * FULL_FRAME + SMALL_FRAME,
+	3 * FULL_FRAME + 2 * SMALL_FRAME,
 	6 * FULL_FRAME,
 	6 * FULL_FRAME + SMALL_FRAME,
+	6 * FULL_FRAME + 2 * SMALL_FRAME,
 };
 
 #define MAGIC_MICROSECONDS UINT32_C(0xa1b2c3d4)

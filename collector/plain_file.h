@@ -21,7 +21,7 @@ struct plain_file_head {
 	uint32_t snaplen, link;
 };
 
-enum { PLAIN_FILE_WINDOWS = 4 }; // mapped at a time, at the most
+enum { PLAIN_FILE_WINDOWS = 3 }; // mapped at a time, at the most
 
 struct plain_file {
 	struct file_window windows[PLAIN_FILE_WINDOWS]; // one to read from, others while held

@@ -674,7 +674,7 @@ static void cut_while_read(void **)
 // it is given back, and the file goes on where it stopped. So too before libpcap takes over.
 static void lent_frames(void **)
 {
-	enum { LEN = 60000, RECORD = 16 + LEN, PACKETS = 6 * (FILE_WINDOW_SIZE / RECORD) };
+	enum { LEN = 60000, RECORD = 16 + LEN, PACKETS = 4 * (FILE_WINDOW_SIZE / RECORD) };
 	struct packet held[PACKETS];
 	struct capture_loan *loans[PACKETS];
 	unsigned seen = 0, given_back = 0;
