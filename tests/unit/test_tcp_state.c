@@ -56,6 +56,23 @@ static void handshake(uint32_t client_isn, uint32_t server_isn)
 	send((struct sent){0, TCP_ACK, client_isn + 1, server_isn + 1, 0, 1255, 100});
 }
 
+// What a flood brings of each flow, its first segment, leaves the rest of the flow untouched.
+static void test_first_segment_touches_little(void **)
+{
+	static const uint8_t flags[] = {TCP_SYN, TCP_SYN | TCP_ACK, TCP_ACK, TCP_FIN, TCP_RST};
+
+	for (unsigned i = 0; i < sizeof(flags); i++) {
+		begin();
+		struct flow_more before = more;
+		send((struct sent){i % 2, flags[i], 100, 500, 0, 1000, 0});
+		assert_false(flow_has_more(&flow));
+		assert_memory_equal(&more, &before, sizeof(more));
+		send((struct sent){i % 2, TCP_ACK, 5000, 500, 10, 1100, 0});
+		assert_true(flow_has_more(&flow));
+		assert_int_equal(more.hole_end[i % 2], 5000);
+	}
+}
+
 static void test_handshake_rtt(void **)
 {
 	handshake(100, 900);
@@ -202,6 +219,7 @@ static void test_cut_header(void **)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_first_segment_touches_little),
 		cmocka_unit_test(test_handshake_rtt),
 		cmocka_unit_test(test_repeated_syn),
 		cmocka_unit_test(test_time_that_runs_back_leaves_no_rtt),
