@@ -236,8 +236,12 @@ struct shown {
 
 // A request of FTP is a word.
 #define SEGMENT_WAITS_UNLESS(X) \
+	X(12, SOCKS, \
+		SEEN > 20 || B(0) == 4 || B(0) == 5 || d->flow->socks4_stage != 0 || \
+			d->flow->socks5_stage != 0) \
 	X(14, JABBER, SEEN >= 3 || B(0) == '<') \
 	X(19, DNS, SEEN > 3 || PORT(53) || PORT(5353) || PORT(5355)) \
+	X(31, TELNET, SEEN >= 6 || B(0) == 0xff) \
 	X(51, AFP, LEN <= 128) \
 	X(52, CHECKMK, LEN <= 128) \
 	X(65, H323, SEEN > 5 || (LEN > 5 && B(0) == 3)) \
