@@ -1,6 +1,8 @@
 // Domain names off the wire, as text: see dns_name.h.
 #include "dns_name.h"
 
+#include <string.h>
+
 enum {
 	LABEL_TYPE = 0xc0, // the two high bits of a length octet: 00 a label, 11 a pointer
 	WIRE_MAX = 255, // octets of a name, lengths and the root's included
@@ -55,16 +57,14 @@ static bool append_label(struct dns_name *name, const struct cursor *label)
 	return true;
 }
 
-bool dns_name_read(struct dns_name *name, struct cursor *c, const struct cursor *message)
+static bool labels_read(struct dns_name *name, struct place *p, const struct cursor *message)
 {
-	struct place p = {.at = *c, .part = c->at};
 	struct cursor label;
 	size_t wire_len = 0;
 
-	dns_name_skip(c);
 	name->len = 0;
 	do {
-		if (!next_label(&p, message, &label))
+		if (!next_label(p, message, &label))
 			return false;
 		wire_len += label.left + 1;
 		if (wire_len > WIRE_MAX || (label.left > 0 && !append_label(name, &label)))
@@ -73,6 +73,18 @@ bool dns_name_read(struct dns_name *name, struct cursor *c, const struct cursor 
 	if (name->len == 0)
 		name->text[name->len++] = '.';
 	return true;
+}
+
+bool dns_name_read(struct dns_name *name, struct cursor *c, const struct cursor *message)
+{
+	struct place p = {.at = *c, .part = c->at};
+	bool read = labels_read(name, &p, message);
+
+	if (read && p.part == c->at) // no pointer led away
+		*c = p.at;
+	else
+		dns_name_skip(c);
+	return read;
 }
 
 void dns_name_skip(struct cursor *c)
@@ -95,6 +107,8 @@ bool dns_name_equal(const uint8_t *a, size_t a_len, const uint8_t *b, size_t b_l
 {
 	if (a_len != b_len)
 		return false;
+	if (memcmp(a, b, a_len) == 0) // as nearly always
+		return true;
 	for (size_t i = 0; i < a_len; i++) {
 		if (lower(a[i]) != lower(b[i]))
 			return false;
