@@ -17,8 +17,8 @@
 	X("clients.random_max", "3072", "65536") \
 	X("clients.answers", "8192", "1048576") \
 	X("usage.max", "8192", "1048576") \
-	X("export.batches", "16", "256") \
-	X("export.batch_bytes", "128KiB", "1MiB")
+	X("export.batches", "12", "256") \
+	X("export.batch_bytes", "256KiB", "1MiB")
 
 static const struct {
 	const char *path, *values[SETTING_LIMITS_COUNT];
