@@ -13,7 +13,8 @@
 enum {
 	// No rule of the list has more labels; looking at more would let long names cost time.
 	RULE_LABELS_MAX = 6,
-	CACHE_ENTRIES = 4096,
+	CACHE_SETS = 4096,
+	CACHE_WAYS = 2,
 };
 
 struct domain_list {
@@ -164,7 +165,7 @@ struct domain_cache {
 		uint64_t hash;
 		uint8_t offset, len;
 		bool used;
-	} entries[CACHE_ENTRIES];
+	} entries[CACHE_SETS][CACHE_WAYS]; // the one asked for last first
 };
 
 int domain_cache_new(struct domain_cache **ret, const struct domain_list *list)
@@ -190,15 +191,20 @@ size_t domain_cached(
 	if (name_len == 0 || name_len > DOMAIN_SIZE_MAX)
 		return 0;
 	uint64_t hash = hash_bytes(&cache->key, name, name_len);
-	struct entry *entry = &cache->entries[hash % CACHE_ENTRIES];
+	struct entry *entry = cache->entries[hash % CACHE_SETS], found = entry[0];
 
-	if (!entry->used || entry->hash != hash) {
-		size_t offset = 0;
-		size_t len = locate(cache->list, name, name_len, &offset);
-		*entry = (struct entry){hash, (uint8_t)offset, (uint8_t)len, true};
+	if (!found.used || found.hash != hash) {
+		found = entry[1];
+		if (!found.used || found.hash != hash) {
+			size_t offset = 0;
+			size_t len = locate(cache->list, name, name_len, &offset);
+			found = (struct entry){hash, (uint8_t)offset, (uint8_t)len, true};
+		}
+		entry[1] = entry[0];
+		entry[0] = found;
 	}
-	if (entry->offset + (size_t)entry->len > name_len)
+	if (found.offset + (size_t)found.len > name_len)
 		return 0;
-	copy_lower(ret, name + entry->offset, entry->len);
-	return entry->len;
+	copy_lower(ret, name + found.offset, found.len);
+	return found.len;
 }
