@@ -116,7 +116,7 @@ static unsigned load(const char *file)
 static bool make_port(void)
 {
 	for (unsigned q = 0; q < queues; q++) {
-		char name[16];
+		char name[24];
 		snprintf(name, sizeof(name), "queue-%u", q);
 		rings[q] = rte_ring_create(name, RING, 0, RING_F_SP_ENQ | RING_F_SC_DEQ);
 		if (rings[q] == NULL)
