@@ -119,6 +119,30 @@ class Reading(Scratch):
                                     rf"packet {health['packets'] + 1}\b|"
                                     rf"\b{health['packets']} packets")
 
+    def test_cut_while_shards_have_it(self):
+        """A file that is cut while its packets lie before the shards ends the capture, not the
+        process: they read them where they stand. Rows nobody takes make sure that some wait."""
+        count = 50_000
+        path = self.path("cut.pcap", f.pcap([]))
+        with open(path, "ab") as file:
+            for i in range(count):
+                source = f"192.168.{i >> 8}.{i & 255}"
+                packet = f.ethernet(NEAR, FAR, 0x0800, f.ipv4(source, "198.51.100.7", f.UDP, f.udp(
+                    source, 40000, "198.51.100.7", 9999, b"x" * 60)))
+                file.write(f.pcap([(1_700_000_000_000_000_000 + i * 1000, packet)])[24:])
+        words = ("--set", "flow.max=1024", "--set", "export.batches=8",
+                 "--set", "export.batch_bytes=16KiB")
+        with subprocess.Popen([WEIR, "run", "-r", path, *FULL, *words, "--shards", "2"],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=self.dir) as process:
+            wait_until("rows", 20, lambda: select.select([process.stdout], [], [], 0)[0])
+            time.sleep(1)
+            os.truncate(path, 24)
+            out, err = process.communicate(timeout=60)
+        done = programs.Done(process.returncode, out, err, 0)
+        self.assertIn(done.status, (0, 1), done.said)
+        self.assertLess(done.health()["packets"], count)
+        self.assertEqual(unaccounted(done.health()), 0)
+
     def test_damaged_file(self):
         packets = datagrams(10)
         damaged = f.pcap(packets) + b"\xff" * 16 + f.pcap(packets)[24:]

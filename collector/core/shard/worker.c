@@ -68,6 +68,7 @@ int worker_start(struct worker *w, const struct worker_config *config)
 
 	w->config = *config;
 	sigfillset(&all);
+	sigdelset(&all, SIGBUS); // while blocked, the fault would end the process
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	int err = pthread_create(&w->thread, NULL, worker_main, w);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);

@@ -30,7 +30,8 @@ struct worker {
 	_Atomic int64_t clock_step_ns;
 };
 
-// Starts the thread "weir-shard-N". It hears no signals. Returns 0 or -errno.
+// Starts the thread "weir-shard-N". Of signals it hears SIGBUS alone: packets that it reads may lie
+// in a file that is cut meanwhile. Returns 0 or -errno.
 int worker_start(struct worker *worker, const struct worker_config *config);
 void worker_stop(struct worker *worker); // ends its source: it flushes
 bool worker_done(const struct worker *worker); // the shard has said its last
