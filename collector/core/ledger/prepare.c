@@ -167,15 +167,12 @@ static void fetch_binding(const struct ledger *l, uint32_t bucket)
 		fetch_lines(pool_at(&l->bindings.pool, idx), 2 * CACHE_LINE);
 }
 
-// Who is in the bucket, or else was refused there.
 static void fetch_client(const struct ledger *l, uint32_t bucket)
 {
 	uint32_t idx = l->clients.buckets[bucket];
 
 	if (idx != POOL_NONE)
 		fetch_lines(pool_at(&l->clients.pool, idx), sizeof(struct client));
-	else
-		client_fetch_refused(&l->clients, bucket);
 }
 
 static void fetch_entries(const struct ledger *l, const struct prepared *p)
@@ -215,8 +212,10 @@ static uint32_t find_end(const struct ledger *l, const struct segment_event *s, 
 	if (!may_be_client(end))
 		return POOL_NONE;
 	end->known_client = client_find_in(&l->clients, end->mac_bucket, &end->mac_id);
-	if (end->known_client == NULL)
+	if (end->known_client == NULL) {
+		client_fetch_refused(&l->clients, end->mac_bucket);
 		return POOL_NONE;
+	}
 	uint32_t bucket = usage_bucket(&l->usage, end->known_client, s->end_ns, s->application);
 	if (bucket != POOL_NONE)
 		usage_fetch_bucket(&l->usage, bucket);
