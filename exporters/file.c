@@ -286,9 +286,25 @@ static int create_segment(struct exporter *e, uint64_t created_ns)
 		open_name(name, e->name);
 		int fd = openat(e->directory_fd, name,
 			O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
-		if (fd >= 0 || errno != EEXIST)
-			return fd >= 0 ? fd : -errno;
+		if (fd >= 0)
+			return fd;
+		if (errno != EEXIST) {
+			e->number--; // numbers have no gaps
+			return -errno;
+		}
 	}
+}
+
+// The directory that stands where the one that we had was. Whether there is one.
+static bool open_directory_again(struct exporter *e)
+{
+	int fd = open(e->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return false;
+	close(e->directory_fd);
+	e->directory_fd = fd;
+	return true;
 }
 
 static int begin_segment(struct exporter *e)
@@ -299,6 +315,8 @@ static int begin_segment(struct exporter *e)
 	if (info.created_ns == 0)
 		info.created_ns = clock_ns(CLOCK_REALTIME);
 	int fd = create_segment(e, info.created_ns);
+	if (fd == -ENOENT && open_directory_again(e))
+		fd = create_segment(e, info.created_ns);
 	if (fd < 0)
 		return fd;
 	// For those who would finish it as left over.
@@ -308,13 +326,22 @@ static int begin_segment(struct exporter *e)
 	if (err != 0) {
 		open_name(name, e->name);
 		unlinkat(e->directory_fd, name, 0);
-		e->number--; // numbers have no gaps
+		e->number--;
 		close(fd);
 		return err;
 	}
 	e->fd = fd;
 	e->begun_ns = clock_ns(CLOCK_MONOTONIC);
 	return 0;
+}
+
+// Whether somebody removed the open segment, alone or with its directory: what is written to it is
+// gone.
+static bool is_removed(const struct exporter *e)
+{
+	struct stat info;
+
+	return fstat(e->fd, &info) == 0 && info.st_nlink == 0;
 }
 
 static void finish_segment(struct exporter *e)
@@ -334,7 +361,9 @@ static void finish_segment(struct exporter *e)
 	e->bytes_sent += empty ? 0 : segment_writer_bytes(e->writer);
 	close(e->fd);
 	e->fd = -1;
-	if (err != 0) {
+	if (err == -ENOENT) {
+		complain(e, "finish", name, ENOENT, "somebody removed it with the rows in it");
+	} else if (err != 0) {
 		complain(e, "finish", name, -err, "weir read reads it, and it is finished later");
 		e->left_open = true;
 	} else if (e->left_open && !empty) {
@@ -357,6 +386,8 @@ static int file_submit(struct exporter *exporter, struct batch *batch)
 
 	if (e->stream != NULL)
 		return stream_submit(e->stream, batch);
+	if (e->fd >= 0 && is_removed(e))
+		finish_segment(e);
 	int err = e->fd < 0 ? begin_segment(e) : 0;
 	if (err == 0)
 		err = segment_writer_put(e->writer, batch);

@@ -376,6 +376,38 @@ static void test_no_room(void **state)
 }
 
 // Two runs with the same seed in one directory: neither replaces the other's segments.
+// A directory removed under us: what was in it is gone and told, what comes is lost and counted,
+// until there is a directory again, which gets the segment after the one that is gone.
+static void test_directory_removed(void **state)
+{
+	struct fixture *f = *state;
+	struct exporter *e = open_exporter(f);
+	bool finished;
+	char command[128];
+
+	submit_rows(e, 0, 10);
+	assert_int_equal(f->done.delivered, 10);
+	snprintf(command, sizeof(command), "rm -r %s/a", f->directory);
+	assert_int_equal(system(command), 0);
+	submit_rows(e, 10, 20);
+	submit_rows(e, 30, 30);
+	assert_int_equal(f->done.delivered, 10);
+	assert_int_equal(f->done.lost[LOST_SPOOL_FULL], 50);
+	assert_int_equal(f->done.errors, 3);
+	assert_non_null(strstr(f->done.error, "lost"));
+	snprintf(command, sizeof(command), "mkdir -p %s", f->settings.directory);
+	assert_int_equal(system(command), 0);
+	submit_rows(e, 60, 40);
+	assert_int_equal(f->done.delivered, 50);
+	assert_true(file_exporter_ops.idle(e, true));
+	assert_int_equal(f->done.errors, 3);
+	file_exporter_ops.close(e);
+	assert_int_equal(list(f, ".wseg", names), 1);
+	assert_non_null(strstr(names[0], "-000002.wseg"));
+	assert_int_equal(rows_in(f, names[0], &finished), 40);
+	assert_true(finished);
+}
+
 static void test_same_seed(void **state)
 {
 	struct fixture *f = *state;
@@ -533,6 +565,7 @@ int main(void)
 		TEST(test_user),
 		TEST(test_left_over),
 		TEST(test_no_room),
+		TEST(test_directory_removed),
 		TEST(test_same_seed),
 		TEST(test_stdout),
 		TEST(test_stdout_gone),
