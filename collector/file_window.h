@@ -6,7 +6,9 @@
 // gone reads as zeros and file_window_cut() says so: a handler puts an empty page in its place, for
 // windows alone; any other SIGBUS stays what it was.
 //
-// Each window is one thread's; windows are opened by main.
+// Each window is moved by one thread, which may open another of the same file. The first of a
+// program's windows is opened by main, before there are threads. Any may read what is mapped, if it
+// hears SIGBUS.
 #pragma once
 
 #include "core/packet/capture.h"
