@@ -111,8 +111,8 @@ static void test_random_macs_have_a_quota(void **)
 	client_table_fini(&table);
 }
 
-// Who has spoken for itself takes the place of who has not, however lately that was seen; but not
-// of its like, unless that is silent for long.
+// Who has spoken for itself takes the place of who has not, however lately that was seen; of its
+// like, when that is silent for some seconds; and gives way to less only when silent for long.
 static void test_standing(void **)
 {
 	struct client_table table;
@@ -124,16 +124,20 @@ static void test_standing(void **)
 	assert_int_equal(enter(&table, 0, 1, CLIENT_ONCE, 1.1), NOBODY);
 	assert_int_equal(enter(&table, 0, 5, CLIENT_CONVERSED, 1.2), 2);
 	assert_int_equal(enter(&table, 0, 6, CLIENT_AGAIN, 1.3), 3);
-	assert_int_equal(enter(&table, 0, 4, CLIENT_CONVERSED, 1.3), NOBODY);
-	// 1 and 6 were seen again, 5 and 4 have conversed.
-	assert_int_equal(enter(&table, 0, 7, CLIENT_AGAIN, 601), REFUSED);
-	assert_int_equal(enter(&table, 0, 7, CLIENT_CONVERSED, 601), 1);
-	assert_int_equal(enter(&table, 0, 8, CLIENT_CONVERSED, 601), 6);
-	assert_int_equal(enter(&table, 0, 9, CLIENT_CONVERSED, 601.1), REFUSED);
-	assert_int_equal(enter(&table, 0, 4, CLIENT_ONCE, 601.2), NOBODY); // keeps its standing
-	assert_int_equal(enter(&table, 0, 9, CLIENT_ONCE, 601.3), 5);
-	assert_int_equal(enter(&table, 0, 10, CLIENT_CONVERSED, 601.3), 9);
-	assert_true(is_there(&table, 0, 4) && is_there(&table, 0, 7));
+	assert_int_equal(enter(&table, 0, 4, CLIENT_CONVERSED, 1.4), NOBODY);
+	// 1 and 6 were seen again, 5 and 4 have conversed. Their like:
+	assert_int_equal(enter(&table, 0, 7, CLIENT_AGAIN, 11), REFUSED);
+	assert_int_equal(enter(&table, 0, 7, CLIENT_AGAIN, 11.1), 1);
+	assert_int_equal(enter(&table, 0, 8, CLIENT_CONVERSED, 11.2), 6);
+	assert_int_equal(enter(&table, 0, 9, CLIENT_CONVERSED, 11.2), 7);
+	assert_int_equal(enter(&table, 0, 10, CLIENT_CONVERSED, 11.2), 5);
+	assert_int_equal(enter(&table, 0, 11, CLIENT_CONVERSED, 11.3), REFUSED);
+	assert_int_equal(enter(&table, 0, 4, CLIENT_ONCE, 100), NOBODY); // keeps its standing
+	// Less than they are:
+	assert_int_equal(enter(&table, 0, 12, CLIENT_AGAIN, 611), REFUSED);
+	assert_int_equal(enter(&table, 0, 12, CLIENT_ONCE, 611.2), 8);
+	assert_int_equal(enter(&table, 0, 13, CLIENT_CONVERSED, 611.2), 12);
+	assert_true(is_there(&table, 0, 4) && is_there(&table, 0, 9));
 	client_table_fini(&table);
 }
 

@@ -140,7 +140,8 @@ bool client_table_has_place(const struct client_table *table, const struct ident
 		return true;
 	for (enum client_standing s = CLIENT_UNSEEN; s < CLIENT_STANDINGS; s++) {
 		struct client *oldest = oldest_of(table, s, random_only);
-		uint64_t kept_ns = s == CLIENT_ONCE ? CLIENT_KEPT_NS : table->kept_ns;
+		bool equals = s == CLIENT_ONCE || s == standing;
+		uint64_t kept_ns = equals ? CLIENT_KEPT_NS : table->kept_ns;
 		if (oldest == NULL ||
 			(s != CLIENT_UNSEEN && s >= standing &&
 				now_ns < oldest->touched_ns + kept_ns))

@@ -3,11 +3,12 @@
 // of their own.
 //
 // A flood of forged addresses must neither drive out who is there nor keep out who comes. So a
-// newcomer takes the place of anybody of a lesser standing than its own, but of its own or a better
-// one only of who was not seen for some time. Who finds no place is remembered by a few octets, and
-// has a better standing when it is met again (the ghost queue of 2Q: Johnson and Shasha, "2Q: A Low
-// Overhead High Performance Buffer Management Replacement Algorithm", VLDB 1994, and of S3-FIFO:
-// Yang et al., "FIFO Queues are All You Need for Cache Eviction", SOSP 2023).
+// newcomer takes the place of anybody of a lesser standing than its own, of its own of who was not
+// seen for some seconds (a crowd goes by, and leaves), of a better one of who was not for minutes.
+// Who finds no place is remembered by a few octets, and has a better standing when it is met again
+// (the ghost queue of 2Q: Johnson and Shasha, "2Q: A Low Overhead High Performance Buffer
+// Management Replacement Algorithm", VLDB 1994, and of S3-FIFO: Yang et al., "FIFO Queues are All
+// You Need for Cache Eviction", SOSP 2023).
 //
 // Ledger's thread only.
 #pragma once
@@ -36,17 +37,17 @@ struct client_table {
 	struct client_refused *refused; // CLIENT_REFUSED_PER_BUCKET for each bucket, newest first
 	uint32_t bucket_mask;
 	uint32_t random_max, random_count;
-	uint64_t kept_ns; // of who was seen again
+	uint64_t kept_ns; // of who was seen again, against a lesser standing
 	struct client_list lists[CLIENT_STANDINGS][2]; // others, random MACs; by last sight
 	uint64_t serials;
 	struct hash_key key;
 };
 
-// Who was seen once keeps its place so long against another who was: by then it has had its first
-// row.
+// Whoever was seen keeps its place so long against its like: by then it has had its first row. Who
+// was seen once, no longer against anybody.
 #define CLIENT_KEPT_NS (10 * NS_PER_S)
 
-// `kept_ns`: who was seen again keeps its place so long against anybody of no better standing.
+// `kept_ns`: who was seen again keeps its place so long against who has a lesser standing.
 int client_table_init(struct client_table *table, uint32_t max, uint32_t random_max,
 	uint64_t kept_ns, struct hash_key key);
 void client_table_fini(struct client_table *table); // accepts a zeroed one
