@@ -568,6 +568,32 @@ static void flow_from(struct house *h, double when, int i)
 	house_flow(h, S(when), S(when), mac, ip, 5000, R, WEB, 443);
 }
 
+// Who is excluded by one address is not forgotten while others come by the dozen: by its other
+// address, of which nobody said anything, it would be somebody.
+static void test_excluded_in_a_crowd(void **)
+{
+	struct house h;
+	struct excluded_subnet subnet = {.prefix_len = 24};
+	house_init(&h);
+	h.settings.clients_max = 64;
+	house_ip("10.0.9.0", subnet.ip);
+	h.policy.excluded = (struct excluded){.subnets = &subnet, .subnet_count = 1};
+	house_open(&h, 1);
+	house_flow(&h, S(0), S(0), A, "10.0.9.1", 5000, R, WEB, 443);
+	for (int round = 0; round < 20; round++) {
+		for (int i = 0; i < 64; i++)
+			flow_from(&h, 15 + 15 * round, 64 * (round % 2) + i);
+		house_flow(&h, S(25 + 15 * round), S(25 + 15 * round), A, "fd00::1", 5000, R,
+			"2001:db8::1", 443);
+		house_turn(&h, S(90 + 15 * round));
+	}
+	house_finish(&h);
+	assert_int_equal(h.record.flow_count, 20 * 64);
+	assert_null(house_client(&h, 0, A));
+	assert_true(h.counters.value[COUNTER_clients_evicted] >= 19 * 63);
+	house_close(&h);
+}
+
 static void test_eviction_writes_the_row(void **)
 {
 	struct house h;
@@ -913,6 +939,7 @@ int main(void)
 		cmocka_unit_test(test_excluded_by_mac),
 		cmocka_unit_test(test_excluded_by_subnet),
 		cmocka_unit_test(test_moves_into_excluded_subnet),
+		cmocka_unit_test(test_excluded_in_a_crowd),
 		cmocka_unit_test(test_eviction_writes_the_row),
 		cmocka_unit_test(test_flood_of_macs),
 		cmocka_unit_test(test_flood_of_macs_for_minutes),

@@ -70,6 +70,7 @@ enum client_standing {
 	CLIENT_ONCE,
 	CLIENT_AGAIN, // a second later, or more
 	CLIENT_CONVERSED,
+	CLIENT_HIDDEN, // excluded, which its other addresses do not say: nobody else stands so high
 	CLIENT_STANDINGS
 };
 

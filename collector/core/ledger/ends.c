@@ -160,7 +160,7 @@ void ledger_hide_mac(struct ledger *ledger, uint16_t vlan, const uint8_t mac[6],
 		return;
 	struct client *client = ledger_client(ledger, &id);
 	ledger_client_hide(ledger, client);
-	client_table_touch(&ledger->clients, client, CLIENT_CONVERSED, ledger->now_ns);
+	client_table_touch(&ledger->clients, client, CLIENT_HIDDEN, ledger->now_ns);
 }
 
 static void learn_excluded(struct ledger *ledger, const struct segment_event *s, struct end *end)
@@ -273,9 +273,11 @@ void ledger_judge_ends(struct ledger *ledger, struct prepared *prepared)
 		if (!ends[e].local || !ends[e].host)
 			continue;
 		identify(ledger, s, &ends[e]);
-		const struct client *client = ends[e].client;
-		if (client != NULL && client->hidden)
+		struct client *client = ends[e].client;
+		if (client != NULL && client->hidden) {
 			ends[e].excluded = true;
+			client_table_touch(&ledger->clients, client, CLIENT_HIDDEN, ledger->now_ns);
+		}
 		if (ledger->excludes && ends[e].id.kind != IDENTITY_MAC &&
 			ledger_holder_hidden(ledger, ends[e].binding, s->flow_start_ns))
 			ends[e].excluded = true;
