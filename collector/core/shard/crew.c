@@ -11,6 +11,7 @@
 #include <string.h>
 
 enum { RING_BYTES = 4 << 20 };
+// The first nap of who had nothing to do, and a shard's longest.
 #define NAP_NS (50 * NS_PER_US)
 #define SHARD_NAP_NS (2 * NS_PER_MS)
 // While main sleeps, a shard that was idle before can say more than 10000 things.
@@ -18,6 +19,7 @@ enum { RING_BYTES = 4 << 20 };
 // The blocks between reader and shards hold more than comes meanwhile. To sleep and wake up costs
 // as much as some ten packets do.
 #define BLOCKS_NAP_NS (400 * NS_PER_US)
+
 enum purpose {
 	PURPOSE_FLOWS = 0x666c6f77,
 	PURPOSE_DISPATCH = 0x64697370,
