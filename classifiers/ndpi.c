@@ -7,6 +7,7 @@
 // PACKETS_MAX packets with payload.
 #include "classifiers/arena.h"
 #include "classifiers/ndpi_dispatch.h"
+#include "classifiers/ndpi_known.h"
 #include "classifiers/ndpi_lines.h"
 #include "classifiers/ndpi_names.h"
 #include "classifiers/ndpi_prints.h"
@@ -371,9 +372,9 @@ static void guess_write(
 	uint16_t host = NDPI_PROTOCOL_UNKNOWN;
 
 	flow->protocol_id_already_guessed = 1;
-	flow->guessed_protocol_id = ndpi_dispatch_port(flow, view->ip_proto, port);
+	flow->guessed_protocol_id = ndpi_known_port(flow, view->ip_proto, port);
 	for (unsigned i = 0; i < 2 && host == NDPI_PROTOCOL_UNKNOWN && view->ip_version == 4; i++)
-		host = ndpi_dispatch_host(self->module, &self->hosts, ip[i], port[i]);
+		host = ndpi_known_host(self->module, &self->hosts, ip[i], port[i]);
 	flow->guessed_host_protocol_id = host;
 }
 

@@ -18,7 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { FILE_WINDOW_SIZE = 16 << 20 }; // octets mapped at once, but a page
+enum { FILE_WINDOW_SIZE = 8 << 20 }; // octets mapped at once, but a page
 
 struct file_window {
 	int fd; // borrowed

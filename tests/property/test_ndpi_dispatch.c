@@ -1,4 +1,4 @@
-// The rules of classifiers/ndpi_dispatch.c are true of libndpi: a dissector that they leave out is
+// The rules of classifiers/ndpi_rules.h are true of libndpi: a dissector that they leave out is
 // asked all the same, on a copy of the flow, and must do to it what the rules say and nothing else.
 // Over made-up packets with the ports, lengths and first octets that dissectors look for, our own
 // capture, and the corpus where it lies beside the sources; each as it is and changed (fixed
@@ -396,7 +396,7 @@ static void address_check(uint32_t ip)
 	uint8_t octets_of[4];
 
 	memcpy(octets_of, &wire, sizeof(octets_of));
-	assert_int_equal(ndpi_dispatch_host(module, &hosts, octets_of, port),
+	assert_int_equal(ndpi_known_host(module, &hosts, octets_of, port),
 		ndpi_network_port_ptree_match(module, &address, htons(port)));
 }
 
@@ -438,7 +438,7 @@ static void test_ports(void **)
 		uint8_t proto = i & 1 << 16 ? IPPROTO_TCP : IPPROTO_UDP;
 		if (i & 1 << 17)
 			port[1] = PICK(ports);
-		assert_int_equal(ndpi_dispatch_port(&flow, proto, port),
+		assert_int_equal(ndpi_known_port(&flow, proto, port),
 			ndpi_guess_protocol_id(
 				module, &flow, proto, port[0], port[1], &user_defined));
 	}
