@@ -15,6 +15,7 @@ enum {
 	RULE_LABELS_MAX = 6,
 	CACHE_SETS = 4096,
 	CACHE_WAYS = 2,
+	SUFFIXES = 1024,
 };
 
 struct domain_list {
@@ -87,9 +88,42 @@ static bool is_special_use(const char *top)
 	return false;
 }
 
-// Where in `name` its registrable domain stands: returns its length, or 0.
-static size_t locate(
-	const struct domain_list *list, const uint8_t *name, size_t name_len, size_t *ret_offset)
+// By keyed hashes: no name stands here. A registrable domain is a piece of its name, from `offset`;
+// `len` 0: there is none.
+struct domain_cache {
+	const struct domain_list *list;
+	struct hash_key key;
+	struct entry {
+		uint64_t hash;
+		uint8_t offset, len;
+		bool used;
+	} entries[CACHE_SETS][CACHE_WAYS]; // the one asked for last first
+	// Of a flood of made-up names the ends are the same.
+	struct suffix {
+		uint64_t hash;
+		bool used, is_public;
+	} suffixes[SUFFIXES];
+};
+
+static bool in_list(const struct domain_list *list, const char *suffix)
+{
+	return psl_is_public_suffix2(list->psl, suffix, PSL_TYPE_ICANN | PSL_TYPE_NO_STAR_RULE) !=
+		0;
+}
+
+static bool in_list_cached(struct domain_cache *cache, const char *suffix, size_t len)
+{
+	uint64_t hash = hash_bytes(&cache->key, suffix, len);
+	struct suffix *known = &cache->suffixes[hash % SUFFIXES];
+
+	if (!known->used || known->hash != hash)
+		*known = (struct suffix){hash, true, in_list(cache->list, suffix)};
+	return known->is_public;
+}
+
+// Where in `name` its registrable domain stands: returns its length, or 0. `cache`: or NULL.
+static size_t locate(const struct domain_list *list, struct domain_cache *cache,
+	const uint8_t *name, size_t name_len, size_t *ret_offset)
 {
 	char text[DOMAIN_SIZE_MAX + 1];
 	size_t len = normalised(name, name_len, text);
@@ -105,8 +139,12 @@ static size_t locate(
 		return 0;
 	// The longest suffix that is public, and one label more.
 	for (unsigned label = MIN(count, (unsigned)RULE_LABELS_MAX); label-- > 0;) {
-		if (!psl_is_public_suffix2(
-			    list->psl, text + start[label], PSL_TYPE_ICANN | PSL_TYPE_NO_STAR_RULE))
+		const char *suffix = text + start[label];
+		// What stands before the last two labels is seldom seen again.
+		bool is_public = cache != NULL && label < 2
+			? in_list_cached(cache, suffix, len - start[label])
+			: in_list(list, suffix);
+		if (!is_public)
 			continue;
 		if (label + 1 >= count)
 			return 0; // the whole name is a public suffix
@@ -126,7 +164,7 @@ size_t domain_registrable(const struct domain_list *list, const uint8_t *name, s
 	char ret[DOMAIN_SIZE_MAX])
 {
 	size_t offset = 0;
-	size_t len = locate(list, name, name_len, &offset);
+	size_t len = locate(list, NULL, name, name_len, &offset);
 
 	copy_lower(ret, name + offset, len);
 	return len;
@@ -157,17 +195,6 @@ unsigned domain_ip_literal(const uint8_t *name, size_t name_len, uint8_t ret_ip[
 	return inet_pton(AF_INET, text, ret_ip) == 1 ? 4 : 0;
 }
 
-// A registrable domain is a piece of its name, from `offset`; `len` 0: there is none.
-struct domain_cache {
-	const struct domain_list *list;
-	struct hash_key key;
-	struct entry {
-		uint64_t hash;
-		uint8_t offset, len;
-		bool used;
-	} entries[CACHE_SETS][CACHE_WAYS]; // the one asked for last first
-};
-
 int domain_cache_new(struct domain_cache **ret, const struct domain_list *list)
 {
 	struct domain_cache *cache = calloc(1, sizeof(*cache));
@@ -197,7 +224,7 @@ size_t domain_cached(
 		found = entry[1];
 		if (!found.used || found.hash != hash) {
 			size_t offset = 0;
-			size_t len = locate(cache->list, name, name_len, &offset);
+			size_t len = locate(cache->list, cache, name, name_len, &offset);
 			found = (struct entry){hash, (uint8_t)offset, (uint8_t)len, true};
 		}
 		entry[1] = entry[0];
