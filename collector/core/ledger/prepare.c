@@ -72,7 +72,8 @@ static void place_ends(const struct ledger *l, struct prepared *p)
 	p->neighbours = l->neighbours;
 }
 
-// Its client is looked for now; of an end that is not local, if it turns out to be on the link.
+// Its client is looked for while the turn is prepared; of an end that is not local, but turns out
+// to be on the link, when it is judged (ends.c).
 static bool may_be_client(const struct end *end)
 {
 	return end->prepared && end->local && end->mac != NULL;

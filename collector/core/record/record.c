@@ -354,17 +354,16 @@ static struct open_batch *room_for(struct record *d, enum record_type type, size
 	return open;
 }
 
-// The next row will be about as long as this one: its place is asked for now, or each of its lines
+// The next row will be about as long as this one: its place is fetched ahead, or each of its lines
 // would be waited for when it is written.
 static void fetch_next_place(const struct open_batch *open, const struct batch_row *row)
 {
 	const struct batch *batch = open->batch;
 	const uint8_t *at = batch->bytes + batch->size;
 
-	for (uint32_t line = 0; line <= row->len; line += CACHE_LINE)
-		__builtin_prefetch(at + line, 1);
-	__builtin_prefetch(row + 1, 1);
-	__builtin_prefetch(batch->bytes + row->key_offset - row->key_len, 1);
+	prefetch_octets(at, row->len + 1);
+	prefetch(row + 1);
+	prefetch(batch->bytes + row->key_offset - row->key_len);
 }
 
 // Appends `len` octets of d->row as one row (a message, delimited; or JSON).

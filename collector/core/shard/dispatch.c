@@ -343,7 +343,8 @@ static void prefetch_headers(const struct packet_batch *batch)
 }
 
 // The reading shard reads on until a block of its own is there, or there is nothing to read, or no
-// room for what was read, or others have got enough for now. Returns the last step's count.
+// room for what was read, or all shards' share of BATCHES_HELD was read. Returns the last step's
+// count.
 static int read_on(struct dispatch *d, struct block **ret)
 {
 	struct capture *own = &d->ends[0];
