@@ -39,6 +39,7 @@ class Capture:
         self.packets = self.bytes = self.consumed = 0
         self.start = self.end = None
         self.sides = defaultdict(Count)
+        self._sent = defaultdict(list)  # of TCP, by side: (first sequence number, octets)
         self.senders = set()  # MAC addresses
         with open(path, "rb") as f:
             data = f.read()
@@ -59,6 +60,21 @@ class Capture:
     def summary(self):
         return {"packets": self.packets, "bytes": self.bytes, "start": self.start,
                 "end": self.end}
+
+    def add_segment(self, key, number, octets):
+        self._sent[key].append((number, octets))
+
+    def sent_again(self, key):
+        """Octets of payload that a TCP side sent more than once, each time but the first."""
+        segments = self._sent.get(key)
+        if not segments:
+            return 0
+        origin = segments[0][0] - 2**31  # numbers wrap (RFC 9293 section 3.4)
+        covered, end = 0, -1
+        for first, octets in sorted(((s - origin) % 2**32, octets) for s, octets in segments):
+            covered += max(first + octets - max(first, end), 0)
+            end = max(end, first + octets)
+        return sum(octets for _, octets in segments) - covered
 
     def addresses(self):
         return {ip for key in self.sides for ip in (key[1], key[3])}
@@ -96,11 +112,13 @@ class Capture:
             return None
         return self._side(protocol, source, destination, ip[at:octets], octets, later)
 
-    @staticmethod
-    def _side(protocol, source, destination, body, octets, later):
+    def _side(self, protocol, source, destination, body, octets, later):
         if later or protocol not in (TCP, UDP):
             return (protocol, source, 0, destination, 0), octets, 0
         source_port, destination_port = struct.unpack("!HH", body[:4])
         header = 8 if protocol == UDP else (body[12] >> 4) * 4
         key = (protocol, source, source_port, destination, destination_port)
-        return key, octets, len(body) - header
+        payload = len(body) - header
+        if protocol == TCP and payload > 0:
+            self.add_segment(key, struct.unpack("!I", body[4:8])[0], payload)
+        return key, octets, payload

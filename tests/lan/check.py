@@ -52,7 +52,7 @@ def check_files(rows_path, truth_path, pcap_path):
         flows = flows_of(client, rows["flow"], inside)
         differences += check_visits(client, flows)
         differences += check_lookups(client, flows)
-        differences += check_transfers(client, flows)
+        differences += check_transfers(client, flows, capture)
         differences += check_refused(client, flows)
         differences += check_pings(client, flows)
     differences += check_names(rows["flow"], truth)
@@ -281,15 +281,19 @@ def check_lookups(client, flows):
     return out
 
 
-def check_transfers(client, flows):
-    """Downloads and uploads of known size: on the wire it is that and the overhead of TLS, HTTP."""
+def check_transfers(client, flows, capture):
+    """Downloads and uploads of known size: on the wire it is that, the overhead of TLS and HTTP, and
+    what TCP sent again."""
     out = []
     for t in client["transfers"]:
         rows = [row for row in flows
                 if (row.get("client_ip"), row.get("client_port")) == (t["client_ip"],
                                                                       t["client_port"])
                 and (row.get("server_ip"), row.get("server_port")) == (t["ip"], t["port"])]
+        ends = (t["ip"], t["port"]), (t["client_ip"], t["client_port"])
+        source, destination = ends if t["direction"] == "down" else ends[::-1]
         moved = sum(row.get("payload_" + t["direction"], 0) for row in rows)
+        moved -= capture.sent_again((TCP, *source, *destination))
         what = (f"'{client['id']}' moved {t['bytes']} bytes {t['direction']} at {t['name']} port "
                 f"{t['port']}")
         if not t["bytes"] <= moved <= t["bytes"] * 1.05 + 4096:

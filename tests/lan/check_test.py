@@ -7,6 +7,7 @@ The right records are made here from the committed capture and its truth, and th
 import copy
 import json
 import os
+import struct
 import sys
 import tempfile
 import unittest
@@ -91,10 +92,10 @@ def client_rows(truth):
     return rows
 
 
-def right_rows():
+def right_rows(pcap=PCAP):
     with open(TRUTH) as f:
         truth = json.load(f)
-    capture = Capture(PCAP)
+    capture = Capture(pcap)
     flows = flow_rows(capture, check.owners(truth))
     inside = {a["ip"] for c in truth["clients"] if c["behind"] for a in c["addresses"]}
     for client in truth["clients"]:
@@ -209,13 +210,28 @@ def answer(rows, name, rcode):
                 entry["rcode"] = rcode
 
 
+def write_with_repeats(path):
+    """The day, but each frame of a full TCP segment came twice."""
+    with open(PCAP, "rb") as f:
+        day = f.read()
+    with open(path, "wb") as f:
+        f.write(day[:24])
+        at = 24
+        while at < len(day):
+            length, = struct.unpack_from("<I", day, at + 8)
+            record = day[at:at + 16 + length]
+            full = length > 1400 and record[28:30] == b"\x08\x00" and record[39] == TCP
+            f.write(record * (2 if full else 1))
+            at += len(record)
+
+
 class CheckTest(unittest.TestCase):
-    def differences(self, rows):
+    def differences(self, rows, pcap=PCAP):
         with tempfile.NamedTemporaryFile("w") as f:
             for of in rows.values():
                 f.writelines(json.dumps(row) + "\n" for row in of)
             f.flush()
-            return check.check_files(f.name, TRUTH, PCAP)[0]
+            return check.check_files(f.name, TRUTH, pcap)[0]
 
     def test_right_records_pass(self):
         self.assertEqual(self.differences(right_rows()), [])
@@ -240,6 +256,26 @@ class CheckTest(unittest.TestCase):
         the(rows["flow"], client_mac=LAPTOP, server_name="github.com")["payload_down"] = 1000
         self.assertTrue(any("'laptop' moved 90000 bytes down at github.com" in line
                             for line in self.differences(rows)))
+
+    def test_what_tcp_sent_again_is_no_transfer(self):
+        with tempfile.NamedTemporaryFile() as f:
+            write_with_repeats(f.name)
+            twice, once = Capture(f.name), Capture(PCAP)
+            more = {key: count.payload - once.sides[key].payload
+                    for key, count in twice.sides.items() if key[0] == TCP}
+            self.assertGreater(sum(more.values()), 10**6)
+            for key, octets in more.items():
+                self.assertEqual(twice.sent_again(key), octets)
+            moved = [line for line in self.differences(right_rows(f.name), f.name)
+                     if "moved" in line]
+            self.assertEqual(moved, [])
+
+    def test_sequence_numbers_wrap(self):
+        capture, key = Capture(PCAP), (TCP, "192.168.77.5", 1, "192.168.77.6", 2)
+        segments = [(2**32 - 100, 100), (100, 50), (0, 100), (2**32 - 50, 100), (300, 10)]
+        for number, octets in segments:
+            capture.add_segment(key, number, octets)
+        self.assertEqual(capture.sent_again(key), 100)
 
     def test_strangers_in_a_recording(self):
         capture = Capture(PCAP)
