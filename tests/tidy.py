@@ -32,7 +32,7 @@ LIBRARIES = {
     r"rte_.*\.h": ("dpdk-app/",),
     r"(libndpi/|ndpi/)?ndpi_.*\.h": ("classifiers/ndpi_", "classifiers/ndpi.c"),  # its inside; all else
     r"(librdkafka/)?rdkafka.*\.h": ("exporters/kafka.c",),
-    r"zstd.*\.h": ("collector/core/export/segment.c", "collector/unpack.c"),
+    r"zstd.*\.h": ("collector/core/export/packing.c", "collector/unpack.c"),
     r"zlib\.h": ("collector/unpack.c",),
     r"yaml\.h": ("collector/core/settings/",),
     r"libpsl\.h": ("collector/core/privacy/domain.c",),

@@ -1,7 +1,8 @@
-// Segments written: head, blocks of one batch each, footer. The one place that knows zstd.
+// Segments written: head, blocks of one batch each, footer.
 #include "core/export/segment.h"
 
 #include "core/export/key_set.h"
+#include "core/export/packing.h"
 #include "core/export/segment_parts.h"
 #include "core/export/segment_read.h"
 
@@ -9,38 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <zstd.h>
-
-// A match reaches back over a whole batch of usual size: with less, what zstd's table still has of
-// octets out of reach costs a wrong guess of the processor each. The context takes half a MiB at
-// level 0, 17 at the highest.
-enum { WINDOW_LOG = 20 };
-
-// Zstd's levels, and the 2^n entries of its table: 0 for what the level has.
-enum {
-	USUAL_LEVEL = -1, // literals as they are, and a table that L1 holds
-	LIGHT_LEVEL = -2, // half of the places looked at
-	LIGHT_HASH_LOG = 10,
-	LIGHT_MIN = 128 << 10, // octets of a block from which it matters
-	LIGHT_ROUND = 128, // blocks
-};
-
-// At level 0 the blocks of a type of record are packed in one of two ways. Of a flood's rows each
-// is as like to the one before as to any: they are packed lightly, a fifth cheaper and hardly
-// larger, where other rows would grow by a fourth. The first two blocks of each round find out.
-struct packing {
-	uint32_t turn; // of the round
-	bool light; // from the third block on
-	uint64_t usual; // size of the first one, packed, of each 2^32 octets
-};
 
 // Rows for which keys are looked up ahead.
 enum { ROWS_AHEAD = 8 };
 
 struct segment_writer {
-	ZSTD_CCtx *zstd;
-	bool level_0, light; // what zstd is set to
-	struct packing packing[RECORD_TYPE_COUNT];
+	struct packer *packer;
 	int fd;
 	bool json;
 	uint64_t bytes; // of the file, up to its last whole part
@@ -55,14 +30,6 @@ struct segment_writer {
 static_assert((int)RECORD_TYPE_COUNT <= (int)SEGMENT_COUNTS);
 static_assert((int)KEY_SET_KEY_SIZE == (int)SEGMENT_KEY_SIZE);
 static_assert((int)BATCH_ROWS_MAX <= (int)SEGMENT_ROWS_MAX);
-static_assert(SEGMENT_PACKED_MAX >= ZSTD_COMPRESSBOUND(SEGMENT_RAW_MAX));
-
-static void set(struct segment_writer *w, ZSTD_cParameter parameter, int value)
-{
-	size_t code = ZSTD_CCtx_setParameter(w->zstd, parameter, value);
-
-	REQUIRE(!ZSTD_isError(code));
-}
 
 int segment_writer_new(struct segment_writer **ret, int level)
 {
@@ -70,14 +37,11 @@ int segment_writer_new(struct segment_writer **ret, int level)
 	if (w == NULL)
 		return -ENOMEM;
 	w->fd = -1;
-	w->zstd = ZSTD_createCCtx();
-	if (w->zstd == NULL) {
+	int err = packer_new(&w->packer, level);
+	if (err != 0) {
 		segment_writer_free(w);
-		return -ENOMEM;
+		return err;
 	}
-	w->level_0 = level == 0; // zstd's own 0 is its default, 3
-	set(w, ZSTD_c_compressionLevel, w->level_0 ? USUAL_LEVEL : level);
-	set(w, ZSTD_c_windowLog, WINDOW_LOG);
 	*ret = w;
 	return 0;
 }
@@ -86,7 +50,7 @@ void segment_writer_free(struct segment_writer *writer)
 {
 	if (writer == NULL)
 		return;
-	ZSTD_freeCCtx(writer->zstd);
+	packer_free(writer->packer);
 	key_set_fini(&writer->keys);
 	free(writer->block);
 	free(writer);
@@ -189,34 +153,6 @@ static int put_keys(
 	return 0;
 }
 
-static void set_light(struct segment_writer *w, bool light)
-{
-	if (w->light == light)
-		return;
-	w->light = light;
-	set(w, ZSTD_c_compressionLevel, light ? LIGHT_LEVEL : USUAL_LEVEL);
-	set(w, ZSTD_c_hashLog, light ? LIGHT_HASH_LOG : 0);
-}
-
-// The rows of `batch` as a frame at `to`; its size, or one of zstd's errors.
-static size_t pack(struct segment_writer *w, const struct batch *batch, uint8_t *to, size_t room)
-{
-	struct packing *p = &w->packing[batch->type];
-	bool chosen = w->level_0 && batch->size >= LIGHT_MIN;
-
-	set_light(w, chosen && (p->turn == 1 || (p->turn > 1 && p->light)));
-	size_t size = ZSTD_compress2(w->zstd, to, room, batch->bytes, batch->size);
-	if (!chosen || ZSTD_isError(size))
-		return size;
-	uint64_t share = ((uint64_t)size << 32) / batch->size;
-	if (p->turn == 0)
-		p->usual = share;
-	else if (p->turn == 1)
-		p->light = share <= p->usual + p->usual / 32;
-	p->turn = (p->turn + 1) % LIGHT_ROUND;
-	return size;
-}
-
 int segment_writer_put(struct segment_writer *writer, const struct batch *batch)
 {
 	struct segment_block_head head = {.magic = SEGMENT_BLOCK_MAGIC};
@@ -224,7 +160,7 @@ int segment_writer_put(struct segment_writer *writer, const struct batch *batch)
 	REQUIRE(batch->size <= SEGMENT_RAW_MAX && batch->type < RECORD_TYPE_COUNT);
 	int err = reserve(&writer->block, &writer->block_max,
 		sizeof(head) + (size_t)batch->count * 2 * SEGMENT_KEY_SIZE +
-			ZSTD_compressBound(batch->size));
+			packer_bound(batch->size));
 	if (err == 0)
 		err = put_keys(writer, batch, &head);
 	if (err != 0 || head.rows == 0)
@@ -232,10 +168,10 @@ int segment_writer_put(struct segment_writer *writer, const struct batch *batch)
 	uint64_t rows = head.rows;
 	size_t keys_size = (size_t)head.keys * SEGMENT_KEY_SIZE;
 	uint8_t *payload = writer->block + sizeof(head);
-	size_t packed_size = pack(
-		writer, batch, payload + keys_size, writer->block_max - sizeof(head) - keys_size);
-	if (ZSTD_isError(packed_size))
-		return -ENOMEM; // the one cause left: input and output fit
+	size_t packed_size = packer_put(writer->packer, batch, payload + keys_size,
+		writer->block_max - sizeof(head) - keys_size);
+	if (packed_size == 0)
+		return -ENOMEM;
 	head.type = htole16(batch->type);
 	head.format = htole16(writer->json ? SEGMENT_JSON : SEGMENT_PROTOBUF);
 	head.rows = htole32(head.rows);
@@ -342,38 +278,4 @@ int segment_recover(struct segment_writer *writer, int fd)
 	}
 	segment_reader_free(reader);
 	return err;
-}
-
-struct segment_unpacker {
-	ZSTD_DCtx *zstd;
-};
-
-int segment_unpacker_new(struct segment_unpacker **ret)
-{
-	struct segment_unpacker *u = calloc(1, sizeof(*u));
-	if (u == NULL)
-		return -ENOMEM;
-	u->zstd = ZSTD_createDCtx();
-	if (u->zstd == NULL) {
-		free(u);
-		return -ENOMEM;
-	}
-	*ret = u;
-	return 0;
-}
-
-void segment_unpacker_free(struct segment_unpacker *unpacker)
-{
-	if (unpacker == NULL)
-		return;
-	ZSTD_freeDCtx(unpacker->zstd);
-	free(unpacker);
-}
-
-bool segment_unpack(struct segment_unpacker *unpacker, uint8_t *raw, size_t raw_size,
-	const uint8_t *packed, size_t packed_size)
-{
-	size_t size = ZSTD_decompressDCtx(unpacker->zstd, raw, raw_size, packed, packed_size);
-
-	return !ZSTD_isError(size) && size == raw_size;
 }

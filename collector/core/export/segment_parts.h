@@ -89,10 +89,3 @@ static inline uint64_t segment_sum(const void *bytes, size_t len)
 
 	return hash_bytes(&key, bytes, len);
 }
-
-// The frame in `packed` into exactly `raw_size` octets; false when it is not that.
-struct segment_unpacker;
-int segment_unpacker_new(struct segment_unpacker **ret); // 0 or -ENOMEM
-void segment_unpacker_free(struct segment_unpacker *unpacker); // accepts NULL
-bool segment_unpack(struct segment_unpacker *unpacker, uint8_t *raw, size_t raw_size,
-	const uint8_t *packed, size_t packed_size);

@@ -2,6 +2,7 @@
 // When that is no whole block or footer, the buffer moves on octet by octet until it is.
 #include "core/export/segment_read.h"
 
+#include "core/export/packing.h"
 #include "core/export/segment_parts.h"
 
 #include <errno.h>
@@ -42,7 +43,7 @@ struct segment_reader {
 	uint64_t offset; // of buffer[at] in the file
 	uint8_t *raw;
 	size_t raw_max;
-	struct segment_unpacker *unpacker;
+	struct unpacker *unpacker;
 
 	struct segment_info info;
 	bool started, has_info, finished, ended;
@@ -62,7 +63,7 @@ int segment_reader_new(struct segment_reader **ret)
 		return -ENOMEM;
 	r->buffer_max = 2 * READ_SIZE;
 	r->buffer = malloc(r->buffer_max);
-	int err = r->buffer == NULL ? -ENOMEM : segment_unpacker_new(&r->unpacker);
+	int err = r->buffer == NULL ? -ENOMEM : unpacker_new(&r->unpacker);
 	if (err != 0) {
 		segment_reader_free(r);
 		return err;
@@ -76,7 +77,7 @@ void segment_reader_free(struct segment_reader *reader)
 {
 	if (reader == NULL)
 		return;
-	segment_unpacker_free(reader->unpacker);
+	unpacker_free(reader->unpacker);
 	free(reader->buffer);
 	free(reader->raw);
 	free(reader);
@@ -258,7 +259,7 @@ static bool unpack(struct segment_reader *r, size_t raw_size, const uint8_t *pac
 		r->raw = raw;
 		r->raw_max = raw_size;
 	}
-	return segment_unpack(r->unpacker, r->raw, raw_size, packed, size);
+	return unpacker_take(r->unpacker, r->raw, raw_size, packed, size);
 }
 
 static enum probe probe_block(struct segment_reader *r, struct segment_block *ret)
