@@ -118,6 +118,13 @@ static bool main_reads(const struct crew *c)
 	return c->dispatch != NULL && c->config.live;
 }
 
+// How many shards main turns itself: the only one, or the one that reads a file for all, whose
+// events the ledger then finds in the caches of its own core.
+static uint32_t turned_by_main(const struct crew *c)
+{
+	return c->count == 1 || (c->dispatch != NULL && !c->config.live) ? 1 : 0;
+}
+
 // One shard's part of a limit that is for all.
 static uint64_t share(uint64_t limit, uint32_t count, uint64_t least)
 {
@@ -178,7 +185,7 @@ static int make_stages(struct crew *c, struct member *m, char error[CREW_ERROR_S
 	m->shard.counters = &m->counters;
 	m->shard.events = &m->ring;
 	int err = event_ring_init(&m->ring, RING_BYTES, &m->counters);
-	m->ring.one_thread = c->count == 1;
+	m->ring.one_thread = m < c->members + turned_by_main(c);
 	if (!err && c->dispatch == NULL)
 		err = make_dedup(c, &m->shard.dedup);
 	if (!err)
@@ -291,7 +298,7 @@ static int start_workers(struct crew *c, char error[CREW_ERROR_SIZE])
 		if (shard->ops->start != NULL)
 			err = shard->ops->start(shard->capture, error);
 	}
-	for (uint32_t i = 0; !err && i < c->count; i++) {
+	for (uint32_t i = turned_by_main(c); !err && i < c->count; i++) {
 		struct worker_config config = {
 			.shard = &c->members[i].shard,
 			.source = c->config.capture,
@@ -311,13 +318,13 @@ static int start_workers(struct crew *c, char error[CREW_ERROR_SIZE])
 
 int crew_start(struct crew *c, char error[CREW_ERROR_SIZE])
 {
-	bool main_receives = c->count == 1 || main_reads(c);
+	bool main_turns = turned_by_main(c) > 0;
 	int err = c->count == 1 ? 0 : start_workers(c, error);
 
 	// After the threads, which would inherit its core.
-	if (!err && main_receives && c->config.capture->place != NULL)
+	if (!err && (main_turns || main_reads(c)) && c->config.capture->place != NULL)
 		c->config.capture->place(0);
-	else if (!err && c->count == 1)
+	else if (!err && main_turns)
 		cores_bind(c->cores.shard[0]);
 	return err;
 }
@@ -327,7 +334,7 @@ static bool workers_done(struct crew *c)
 {
 	bool done = true, broken = false;
 
-	for (uint32_t i = 0; i < c->count; i++) {
+	for (uint32_t i = turned_by_main(c); i < c->count; i++) {
 		const struct worker *worker = &c->members[i].worker;
 		bool through = worker_done(worker);
 		done = done && through;
@@ -340,15 +347,17 @@ static bool workers_done(struct crew *c)
 
 int crew_turn(struct crew *c)
 {
-	if (c->count == 1)
-		return shard_step(&c->members[0].shard);
-	int handed = 0;
-	if (main_reads(c)) {
-		handed = dispatch_step(c->dispatch);
+	struct shard *own = turned_by_main(c) > 0 ? &c->members[0].shard : NULL;
+	int count = 0;
+
+	if (own != NULL && !own->flushed) {
+		count = shard_step(own);
+	} else if (main_reads(c)) {
+		count = dispatch_step(c->dispatch);
 		counters_publish(&c->counters);
 	}
-	if (!workers_done(c))
-		return MAX(handed, 0);
+	if ((own != NULL && !own->flushed) || !workers_done(c))
+		return MAX(count, 0);
 	for (uint32_t i = 0; i < c->count; i++)
 		worker_join(&c->members[i].worker);
 	return -ENODATA;
