@@ -313,11 +313,16 @@ static void test_holds_for_ever(void **state)
 	assert_int_equal(stats.exporter.in_flight, 0);
 }
 
-// The last error stands in health until the exporter is up again.
+// The last error stands in health until the exporter is up again; then a line says what it cost,
+// the rows of the first batch that failed among them.
 static void test_error_and_its_end(void **state)
 {
 	struct fixture *f = *state;
+	char said[512] = "", expected[64];
+	FILE *file = tmpfile();
+	int terminal = dup(STDERR_FILENO);
 
+	assert_true(file != NULL && terminal >= 0 && dup2(fileno(file), STDERR_FILENO) >= 0);
 	behaviour = LOSES;
 	seal(f, 10);
 	assert_true(export_drain(f->export, NS_PER_S));
@@ -331,8 +336,14 @@ static void test_error_and_its_end(void **state)
 	assert_true(export_drain(f->export, NS_PER_S));
 	pause_ms(100);
 	stats = stats_of(f);
+	assert_true(dup2(terminal, STDERR_FILENO) >= 0);
+	close(terminal);
+	assert_true(pread(fileno(file), said, sizeof(said) - 1, 0) > 0);
+	fclose(file);
 	assert_string_equal(stats.last_error, "");
 	assert_true(stats.exporter.up);
+	snprintf(expected, sizeof(expected), "fake works again; %d rows were lost", 10 * ROWS);
+	assert_non_null(strstr(said, expected));
 	assert_false(export_stop(f->export, NS_PER_S)); // something was lost
 }
 

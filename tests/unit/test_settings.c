@@ -306,6 +306,9 @@ static void test_wrong_interfaces(void **)
 	static const char *const wrong[][2] = {
 		{"  interface: eth0 role=dmz\n", "\"eth0 role=dmz\" is not allowed"},
 		{"  interface: eth0 eth1\n", "\"eth0 eth1\" is not allowed"},
+		{"  interface: eth0 role=wan role=lan\n",
+			"\"eth0 role=wan role=lan\" is not allowed"},
+		{"  interface: eth0 group=a group=b\n", "\"eth0 group=a group=b\" is not allowed"},
 		{"  interface: eth0 name=\n", "\"eth0 name=\" is not allowed"},
 		{"  interface: ' '\n", "\" \" is not allowed"},
 		{"  interface: [a, b, a role=wan]\n", "\"a role=wan\" stands there twice"},

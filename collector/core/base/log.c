@@ -2,10 +2,13 @@
 #include "core/base/log.h"
 
 #include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <time.h>
 
 static enum log_level log_threshold = LOG_INFO;
+static atomic_bool status_open; // the cursor stands behind one
 
 void log_level_set(enum log_level level)
 {
@@ -24,10 +27,29 @@ void log_line(enum log_level level, const char *format, ...)
 	vsnprintf(line, sizeof(line), format, args);
 	va_end(args);
 	// One call, so that lines of two threads do not mix.
+	const char *before = atomic_exchange(&status_open, false) ? "\n" : "";
 	if (level == LOG_INFO)
-		fprintf(stderr, "weir: %s\n", line);
+		fprintf(stderr, "%sweir: %s\n", before, line);
 	else
-		fprintf(stderr, "weir: %s: %s\n", names[level], line);
+		fprintf(stderr, "%sweir: %s: %s\n", before, names[level], line);
+}
+
+void log_status(const char *format, ...)
+{
+	char line[256];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(line, sizeof(line), format, args);
+	va_end(args);
+	fprintf(stderr, "\rweir: %s ", line);
+	atomic_store(&status_open, true);
+}
+
+void log_status_end(void)
+{
+	if (atomic_exchange(&status_open, false))
+		fputc('\n', stderr);
 }
 
 int log_allowed(uint64_t *last_s, uint64_t period_s, uint64_t *suppressed)

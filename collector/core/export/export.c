@@ -43,7 +43,7 @@ struct export_done {
 	const char *name;
 	bool failing; // an error was told since all was well
 	bool was_up;
-	uint64_t lost_since; // rows, since it fails
+	uint64_t lost_untold; // rows, since a line told how many
 	uint64_t error_logged_s, errors_held;
 	uint64_t end_logged_s, ends_held;
 };
@@ -92,7 +92,7 @@ void export_lost(
 	struct export_done *done, enum record_type type, enum lost_cause cause, uint64_t count)
 {
 	add(&done->lost[type][cause], count);
-	done->lost_since += count;
+	done->lost_untold += count;
 }
 
 void export_batch(struct export_done *done, struct batch *batch)
@@ -137,11 +137,12 @@ static void error_end(struct export_done *done)
 {
 	if (!done->failing)
 		return;
-	if (log_allowed(&done->end_logged_s, LOG_PERIOD_S, &done->ends_held))
+	if (log_allowed(&done->end_logged_s, LOG_PERIOD_S, &done->ends_held)) {
 		log_info("export to %s works again; %" PRIu64 " rows were lost meanwhile",
-			done->name, done->lost_since);
+			done->name, done->lost_untold);
+		done->lost_untold = 0;
+	}
 	done->failing = false;
-	done->lost_since = 0;
 	error_keep(done, "");
 }
 
@@ -151,8 +152,6 @@ void export_error(struct export_done *done, const char *text)
 		error_end(done);
 		return;
 	}
-	if (!done->failing)
-		done->lost_since = 0;
 	done->failing = true;
 	error_keep(done, text);
 	if (!log_allowed(&done->error_logged_s, LOG_PERIOD_S, &done->errors_held))

@@ -6,12 +6,12 @@
 #include <errno.h>
 #include <string.h>
 
-// Whether `word` is `key` and a value that fits, which is copied.
+// Whether `word` is `key` and a value that fits, which is copied; `out` has none yet.
 static bool take_value(char out[INTERFACE_NAME_SIZE], const char *key, const char *word, size_t len)
 {
 	size_t key_len = strlen(key);
 
-	if (len <= key_len || strncmp(word, key, key_len) != 0 ||
+	if (*out != '\0' || len <= key_len || strncmp(word, key, key_len) != 0 ||
 		len - key_len >= INTERFACE_NAME_SIZE)
 		return false;
 	memcpy(out, word + key_len, len - key_len);
@@ -35,7 +35,7 @@ static bool take_role(enum interface_role *ret, const char *word, size_t len)
 // "eth0 name=uplink role=wan group=tap": the name first, the rest as you like.
 static bool read_one(struct interface *ret, const char *text)
 {
-	bool named = false, fine = true;
+	bool named = false, has_role = false, fine = true;
 
 	*ret = (struct interface){0};
 	for (size_t len; fine && *(text += strspn(text, " ")) != '\0'; text += len) {
@@ -45,7 +45,7 @@ static bool read_one(struct interface *ret, const char *text)
 		else
 			fine = take_value(ret->title, "name=", text, len) ||
 				take_value(ret->group_name, "group=", text, len) ||
-				take_role(&ret->role, text, len);
+				(!has_role && (has_role = take_role(&ret->role, text, len)));
 	}
 	if (*ret->title == '\0')
 		memcpy(ret->title, ret->name, sizeof(ret->title));

@@ -96,9 +96,9 @@ int identity_make(struct record_identity *identity, const struct settings *setti
 		return -EINVAL;
 	}
 	// Who replays a capture must not become a collector for good.
-	if (settings->seed != 0 || offline || !kept_id(settings, identity->collector_id)) {
+	bool replays = settings->seed != 0 || offline;
+	*ret_kept = replays || kept_id(settings, identity->collector_id);
+	if (replays || !*ret_kept)
 		random_id(identity->collector_id, settings->seed);
-		*ret_kept = false;
-	}
 	return 0;
 }

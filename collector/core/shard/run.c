@@ -377,7 +377,7 @@ static void progress(struct run *r, uint64_t now_ns)
 	double seconds = (double)(now_ns - r->started_ns) / 1e9;
 
 	sum_counters(r, counters);
-	fprintf(stderr, "\rweir: %.1f s  %.2f M packets (%.2f M/s)  %llu flows  %.1f MB ", seconds,
+	log_status("%.1f s  %.2f M packets (%.2f M/s)  %llu flows  %.1f MB", seconds,
 		(double)counters[COUNTER_packets] / 1e6,
 		(double)counters[COUNTER_packets] / 1e6 / (seconds > 0 ? seconds : 1),
 		(unsigned long long)counters[COUNTER_flows_created],
@@ -476,7 +476,7 @@ static void turn(struct run *r)
 	// However short the run was.
 	if (terminal) {
 		progress(r, steady_ns());
-		fputc('\n', stderr);
+		log_status_end();
 	}
 }
 
