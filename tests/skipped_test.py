@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -14,17 +15,19 @@ CASE = {"name": "weir:unit / capture", "result": "OK",
         "stdout": "[ RUN      ] test_live\n[  SKIPPED ] test_live\n[       OK ] test_b\n"
                   "[  SKIPPED ] 1 test(s), listed below:\n"}
 CASES = {"name": "weir:kafka / kafka_broker", "result": "OK", "stderr": "\nOK (skipped=1)\n"}
+CORPUS = ({"name": "weir:property / plain", "result": "OK", "stdout": "[  SKIPPED ] test_corpus\n"},
+          {"name": "weir:property / corpus-shards", "result": "SKIP"})
 WHOLE = {"name": "weir:lan / house_live", "result": "SKIP"}
 
 
 class Skipped(unittest.TestCase):
-    def run_it(self, tests, strict):
+    def run_it(self, tests, strict, program=SKIPPED):
         with tempfile.TemporaryDirectory() as folder:
             log = pathlib.Path(folder, "meson-logs/testlog.json")
             log.parent.mkdir()
             log.write_text("".join(json.dumps(test) + "\n" for test in tests))
             environment = {**os.environ, "WEIR_NO_SKIPS": "1" if strict else "0"}
-            done = subprocess.run([sys.executable, SKIPPED, folder], env=environment, text=True,
+            done = subprocess.run([sys.executable, program, folder], env=environment, text=True,
                                   capture_output=True, check=False)
         return done.returncode, done.stdout
 
@@ -42,6 +45,20 @@ class Skipped(unittest.TestCase):
                 self.assertIn(named, said)
                 self.assertIn("1 skipped", said)
                 self.assertEqual(self.run_it([PASSED, test], True)[0], 1)
+
+    def test_corpus(self):
+        """What needs it may be left out where it is not, and there only."""
+        with tempfile.TemporaryDirectory() as folder:
+            program = pathlib.Path(folder, "weir/tests/skipped.py")
+            program.parent.mkdir(parents=True)
+            shutil.copy(SKIPPED, program)
+            for there in (False, True):
+                for test in CORPUS:
+                    with self.subTest(test["name"], there=there):
+                        self.assertEqual(self.run_it([PASSED, test], True, program)[0], there)
+                manifest = pathlib.Path(folder, "shared/corpus/MANIFEST.tsv")
+                manifest.parent.mkdir(parents=True, exist_ok=True)
+                manifest.touch()
 
     def test_failed_or_nothing_run(self):
         for tests in ([PASSED, {"name": "x", "result": "FAIL"}], []):

@@ -160,12 +160,12 @@ def pcap(packets, link=1, nanoseconds=False, snaplen=262144, big_endian=False):
     """packets: (nanoseconds since 1970, frame) or (nanoseconds, frame, length on the wire)."""
     order, unit = (">" if big_endian else "<"), (1 if nanoseconds else 1000)
     magic = 0xA1B23C4D if nanoseconds else 0xA1B2C3D4
-    out = struct.pack(order + "IHHiIII", magic, 2, 4, 0, 0, snaplen, link)
+    out = bytearray(struct.pack(order + "IHHiIII", magic, 2, 4, 0, 0, snaplen, link))
     for when, frame, *wire in packets:
         kept = frame[:snaplen]
         out += struct.pack(order + "IIII", when // 10**9, when % 10**9 // unit, len(kept),
                            wire[0] if wire else len(frame)) + kept
-    return out
+    return bytes(out)
 
 
 def pcapng_block(kind, body):
@@ -175,7 +175,7 @@ def pcapng_block(kind, body):
 
 def pcapng(packets, link=1, resolution=9):
     """resolution: the digits of a second that time stamps have (if_tsresol)."""
-    out = pcapng_block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1))
+    out = bytearray(pcapng_block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1)))
     out += pcapng_block(1, struct.pack("<HHI", link, 0, 262144) +
                         struct.pack("<HHB3xHH", 9, 1, resolution, 0, 0))
     for when, frame in packets:
@@ -183,4 +183,4 @@ def pcapng(packets, link=1, resolution=9):
         padded = frame + b"\0" * (-len(frame) % 4)
         out += pcapng_block(6, struct.pack("<IIIII", 0, stamp >> 32, stamp & 0xFFFFFFFF,
                                            len(frame), len(frame)) + padded)
-    return out
+    return bytes(out)

@@ -7,13 +7,13 @@
 #include "../../classifiers/ndpi_dispatch.c"
 #undef ndpi_check_flow_func
 
-#include <dirent.h>
+#include "captures.h"
+
 #include <pcap/pcap.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -350,34 +350,11 @@ static void file_run(const char *path, uint32_t seed)
 	entries_reset();
 }
 
-static void folder_run(const char *path, uint32_t seed)
-{
-	struct dirent **found;
-	int count = scandir(path, &found, NULL, alphasort);
-
-	for (int i = 0; i < count; i++) {
-		char inner[4096];
-		struct stat st;
-		const char *dot = strrchr(found[i]->d_name, '.');
-
-		snprintf(inner, sizeof(inner), "%s/%s", path, found[i]->d_name);
-		if (found[i]->d_name[0] != '.' && stat(inner, &st) == 0) {
-			if (S_ISDIR(st.st_mode))
-				folder_run(inner, seed);
-			else if (dot != NULL && strncmp(dot, ".pcap", 5) == 0)
-				file_run(inner, seed);
-		}
-		free(found[i]);
-	}
-	if (count >= 0)
-		free(found);
-}
-
 static void test_captures(void **)
 {
 	for (uint32_t seed = 0; seed < 4; seed++) {
 		file_run(HOUSE, seed);
-		folder_run(CORPUS, seed);
+		captures_below(CORPUS, file_run, seed);
 	}
 	assert_int_equal(wrong, 0);
 	assert_true(left_out[0][0] > 100);

@@ -2,13 +2,13 @@
 // the last octet: over made-up headers of HTTP with every field that libndpi knows, whole, cut off
 // and misspelt, and over the packets of our own capture and of the corpus where it lies beside the
 // sources.
+#include "captures.h"
 #include "classifiers/ndpi_lines.h"
 #include "classifiers/ndpi_names.h"
 
 #define NDPI_LIB_COMPILATION
 #include <ndpi/ndpi_api.h>
 
-#include <dirent.h>
 #include <dlfcn.h>
 #include <pcap/pcap.h>
 #include <setjmp.h>
@@ -16,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -133,7 +132,7 @@ static void test_made(void **)
 
 // ---- Captures
 
-static void file_run(const char *path)
+static void file_run(const char *path, uint32_t)
 {
 	char error[PCAP_ERRBUF_SIZE];
 	struct pcap_pkthdr *head;
@@ -150,34 +149,11 @@ static void file_run(const char *path)
 	pcap_close(pcap);
 }
 
-static void folder_run(const char *path)
-{
-	struct dirent **found;
-	int count = scandir(path, &found, NULL, alphasort);
-
-	for (int i = 0; i < count; i++) {
-		char inner[4096];
-		struct stat st;
-		const char *dot = strrchr(found[i]->d_name, '.');
-
-		snprintf(inner, sizeof(inner), "%s/%s", path, found[i]->d_name);
-		if (found[i]->d_name[0] != '.' && stat(inner, &st) == 0) {
-			if (S_ISDIR(st.st_mode))
-				folder_run(inner);
-			else if (dot != NULL && strncmp(dot, ".pcap", 5) == 0)
-				file_run(inner);
-		}
-		free(found[i]);
-	}
-	if (count >= 0)
-		free(found);
-}
-
 static void test_captures(void **)
 {
 	checked = with_lines = with_fields = 0;
-	file_run(HOUSE);
-	folder_run(CORPUS);
+	file_run(HOUSE, 0);
+	captures_below(CORPUS, file_run, 0);
 	assert_true(checked > 1000);
 	assert_true(with_fields > 10);
 }
