@@ -73,9 +73,9 @@ static int no_such_port(const char *name, char error[CAPTURE_ERROR_SIZE])
 		return explain(error, -EINVAL, "nothing to read: give a port (-i PORT); there %s%s",
 			*there != '\0' ? "is: " : "is none", there);
 	return explain(error, -ENODEV,
-		"DPDK has no port \"%s\"%s%s; a NIC is named by its PCI address and must be bound "
-		"to "
-		"vfio-pci (dpdk-devbind.py --status)",
+		"DPDK has no port \"%s\"%s%s; if it was asked for, what DPDK said of it stands "
+		"above; a NIC is named by its PCI address and must be bound to vfio-pci "
+		"(dpdk-devbind.py --status)",
 		name, *there != '\0' ? "; there is: " : " nor any other", there);
 }
 
@@ -99,13 +99,17 @@ static uint64_t hash_functions(const struct rte_eth_dev_info *info)
 		info->flow_type_rss_offloads;
 }
 
+static bool is_af_packet(const struct rte_eth_dev_info *info)
+{
+	return strcmp(info->driver_name, "net_af_packet") == 0;
+}
+
 // Drivers whose queues are there from the start (--vdev "net_af_packet0,...,qpairs=2") and filled
 // by somebody who keeps a flow on one: the kernel by its own symmetric hash, or whoever has the
 // rings.
 static bool filled_by_flow(const struct rte_eth_dev_info *info)
 {
-	return strcmp(info->driver_name, "net_af_packet") == 0 ||
-		strcmp(info->driver_name, "net_ring") == 0;
+	return is_af_packet(info) || strcmp(info->driver_name, "net_ring") == 0;
 }
 
 static bool can_hash(const struct rte_eth_dev_info *info, uint16_t threads)
@@ -164,15 +168,25 @@ static struct rte_eth_conf conf_of(const struct port *port, const struct port_co
 	return conf;
 }
 
+// Some drivers only say how long a frame may be; as rte_eth_dev_configure() reckons.
+static uint32_t largest_mtu(const struct rte_eth_dev_info *info)
+{
+	const uint32_t around = RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN;
+
+	if (info->max_mtu == UINT16_MAX && info->max_rx_pktlen > around)
+		return MIN(info->max_rx_pktlen - around, (uint32_t)UINT16_MAX);
+	return info->max_mtu;
+}
+
 // Without a transmit queue where the driver allows it, else with as many as it receives by, unused.
 static int configure(struct port *port, const struct port_config *config,
 	const struct rte_eth_dev_info *info, uint16_t *ret_tx, char error[CAPTURE_ERROR_SIZE])
 {
 	struct rte_eth_conf conf = conf_of(port, config, info);
 
-	if (config->mtu < info->min_mtu || config->mtu > info->max_mtu)
+	if (config->mtu < info->min_mtu || config->mtu > largest_mtu(info))
 		return explain(error, -EINVAL, "port \"%s\" takes capture.mtu from %u to %u",
-			port->name, info->min_mtu, info->max_mtu);
+			port->name, info->min_mtu, largest_mtu(info));
 	*ret_tx = 0;
 	int err = rte_eth_dev_configure(port->id, port->queues, 0, &conf);
 	if (err != 0) {
@@ -357,6 +371,11 @@ int port_open(struct port **ret, const struct port_config *config, char error[CA
 		port_close(port);
 		return err;
 	}
+	// Its sockets ask for whole datagrams, and nobody asks them what they dropped.
+	if (is_af_packet(&info))
+		log_warning("port \"%s\": what its driver loses is not counted, and fragments come "
+			    "joined; `weir run -i` does better",
+			port->name);
 	find_time(port, &info);
 	port_check(port);
 	*ret = port;

@@ -373,6 +373,7 @@ class OnInterfaces(Running):
         process = self.begin("net_af_packet0,iface=near,framecnt=8192", *FULL, net=self.net)
         with open(f"/proc/{process.pid}/status", encoding="ascii") as file:
             self.assertIn(f"Uid:\t{NOBODY}\t{NOBODY}\t{NOBODY}\t{NOBODY}", file.read())
+        self.assertIn("what its driver loses is not counted", self.said())
         self.net.send(frames, times)
         rows, health = self.health(process)
         self.assertEqual(health["packets"], times * len(frames))
@@ -404,6 +405,15 @@ class OnInterfaces(Running):
         self.assertEqual(sorted((row["client_port"], row["packets_up"], row["packets_down"])
                                 for row in rows if row["record"] == "flow"),
                          [(port, times, times) for port in ports])
+
+    def test_frames_longer_than_the_driver_takes(self):
+        """It says of a frame only how long it may be: 1518 octets."""
+        process = self.net.start(
+            WEIR_DPDK, *eal("--vdev", "net_af_packet0,iface=near"), "-i", "net_af_packet0", *self.state,
+            "--set", "capture.mtu=1501", cwd=self.dir, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        _, said = process.communicate(timeout=30)
+        self.assertEqual(process.returncode, 2, said)
+        self.assertIn(b"takes capture.mtu from 46 to 1500", said)
 
     def test_link_down_and_up(self):
         if not os.path.exists("/dev/net/tun"):
@@ -487,6 +497,9 @@ class Messages(Scratch):
     def test_no_such_port(self):
         self.refused(self.dpdk("-i", "0000:3b:00.0", device="net_null0"), '"0000:3b:00.0"',
                      "there is: net_null0", "vfio-pci")
+        # EAL goes on without a device that its driver refuses, and says why.
+        self.refused(self.dpdk("-i", "net_pcap0", device="net_pcap0,rx_pcap=" + self.path("absent")),
+                     "No such file", 'no port "net_pcap0"', "stands above")
 
     def test_a_file(self):
         self.refused(self.dpdk("-r", HOUSE, device="net_null0"), "weir run -r")
