@@ -125,6 +125,7 @@ int main(int argc, char **argv)
 	micro_packets(&house);
 	micro_rows(&house);
 	micro_rings(&house);
+	micro_ledger(&house);
 	house_free(&house);
 	return 0;
 }

@@ -37,3 +37,4 @@ void *micro_alloc(size_t size); // zeroed; a cache line's alignment
 void micro_packets(struct house *house); // decode, names
 void micro_rows(struct house *house); // the door, encoding, compression
 void micro_rings(struct house *house);
+void micro_ledger(const struct house *house); // all of the way from a flow's end to its row
