@@ -130,12 +130,12 @@ static void test_rows_by_client_and_application(void **)
 	usage_book(&usage, &a, &web);
 	struct usage_window *window = usage_due(&usage, UINT64_MAX);
 	const struct usage_entry *entry = usage_next(&usage, window, NULL);
-	assert_true(entry->client == 1 && entry->application == 70 && entry->category == 9);
+	assert_true(usage_client(entry) == 1 && entry->application == 70 && entry->category == 9);
 	assert_int_equal(entry->numbers.flows, 2);
 	entry = usage_next(&usage, window, entry);
-	assert_true(entry->client == 2 && entry->application == 70);
+	assert_true(usage_client(entry) == 2 && entry->application == 70);
 	entry = usage_next(&usage, window, entry);
-	assert_true(entry->client == 1 && entry->application == 50);
+	assert_true(usage_client(entry) == 1 && entry->application == 50);
 	assert_null(usage_next(&usage, window, entry));
 	usage_fini(&usage);
 }
@@ -157,9 +157,9 @@ static void test_full_folds_into_other(void **)
 	struct usage_window *window = usage_due(&usage, UINT64_MAX);
 	assert_int_equal(window->count, 4);
 	assert_int_equal(window->other->numbers.flows, 36);
-	assert_int_equal(window->other->numbers.members, 4);
+	assert_int_equal(window->other->members, 4);
 	assert_int_equal(window->total->numbers.flows, 40);
-	assert_int_equal(window->total->numbers.members, 4);
+	assert_int_equal(window->total->members, 4);
 	assert_int_equal(counters.value[COUNTER_usage_folded], 36);
 	usage_close(&usage, window, &no_clients);
 	assert_int_equal(usage.entries.used, 0);
@@ -208,14 +208,14 @@ static void test_members(void **)
 	for (unsigned w = 0; w < 3; w++) {
 		struct usage_window *window = usage_due(&usage, UINT64_MAX);
 		assert_int_equal(window->start_s, 300 * w);
-		assert_int_equal(window->total->numbers.members, 2);
+		assert_int_equal(window->total->members, 2);
 		usage_close(&usage, window, &table);
 	}
 	struct usage_delta late = delta_of(11, 12, 7);
 	struct client *const one[2] = {NULL, ends[1]};
 	usage_book_total(&usage, one, &late);
 	usage_book_total(&usage, one, &late);
-	assert_int_equal(usage_due(&usage, UINT64_MAX)->total->numbers.members, 1);
+	assert_int_equal(usage_due(&usage, UINT64_MAX)->total->members, 1);
 	usage_fini(&usage);
 	client_table_fini(&table);
 }
@@ -236,13 +236,13 @@ static void test_by_category(void **)
 	usage_book_category(&usage, only_b, &other);
 	struct usage_window *window = usage_due(&usage, UINT64_MAX);
 	const struct usage_entry *entry = usage_next(&usage, window, NULL);
-	assert_true(entry->client == 0 && entry->category == 7);
+	assert_true(usage_client(entry) == 0 && entry->category == 7);
 	assert_int_equal(entry->numbers.flows, 2);
-	assert_int_equal(entry->numbers.members, 2);
+	assert_int_equal(entry->members, 2);
 	assert_int_equal(usage_active_s(&usage, entry), 3);
 	entry = usage_next(&usage, window, entry);
 	assert_int_equal(entry->category, 8);
-	assert_int_equal(entry->numbers.members, 1);
+	assert_int_equal(entry->members, 1);
 	assert_null(usage_next(&usage, window, entry));
 	usage_fini(&usage);
 }

@@ -83,24 +83,40 @@ static struct usage_entry *new_entry(struct usage *usage)
 	return entry;
 }
 
+static bool holds(const struct usage *usage, const struct usage_window *window, uint64_t when_s)
+{
+	return window->open && when_s - window->start_s < usage->window_s;
+}
+
+// The index of the open window of a time, or USAGE_WINDOWS_MAX. Most are of the window that the one
+// before was booked in, or of one of the few that are open beside.
+static uint32_t find_window(const struct usage *usage, uint64_t when_s)
+{
+	uint32_t found = usage->last;
+
+	if (holds(usage, &usage->windows[found], when_s))
+		return found;
+	for (found = 0; found < USAGE_WINDOWS_MAX; found++)
+		if (holds(usage, &usage->windows[found], when_s))
+			break;
+	return found;
+}
+
 // The window of a time, opened when it is not; NULL when too many are, which no order of events
 // brings about.
 static struct usage_window *window_of(struct usage *usage, uint64_t when_ns)
 {
 	uint64_t when_s = when_ns / NS_PER_S;
-	struct usage_window *unused = NULL, *last = &usage->windows[usage->last];
+	uint32_t found = find_window(usage, when_s);
+	struct usage_window *unused = NULL;
 
-	if (likely(last->open && when_s - last->start_s < usage->window_s))
-		return last;
-	for (uint32_t i = 0; i < USAGE_WINDOWS_MAX; i++) {
-		struct usage_window *w = &usage->windows[i];
-		if (w->open && when_s - w->start_s < usage->window_s) {
-			usage->last = i;
-			return w;
-		}
-		if (!w->open && unused == NULL)
-			unused = w;
+	if (likely(found != USAGE_WINDOWS_MAX)) {
+		usage->last = found;
+		return &usage->windows[found];
 	}
+	for (uint32_t i = USAGE_WINDOWS_MAX; i-- > 0;)
+		if (!usage->windows[i].open)
+			unused = &usage->windows[i];
 	if (unused == NULL)
 		return NULL;
 	*unused = (struct usage_window){.start_s = when_s / usage->window_s * usage->window_s,
@@ -143,12 +159,12 @@ static struct usage_entry *get_entry(struct usage *usage, struct usage_window *w
 	uint32_t w = (uint32_t)(window - usage->windows);
 	uint16_t what = usage->by_client ? delta->application : delta->category;
 	uint32_t bucket = bucket_of(usage, w, client, what);
+	uint64_t whose = usage_whose(client, w);
 
 	*ret_new = false;
 	for (uint32_t idx = usage->buckets[bucket]; idx != POOL_NONE;) {
 		struct usage_entry *entry = pool_at(&usage->entries, idx);
-		if (entry->client == client && entry->window == w &&
-			entry_what(usage, entry) == what)
+		if (entry->whose == whose && entry_what(usage, entry) == what)
 			return entry;
 		idx = entry->next;
 	}
@@ -158,8 +174,7 @@ static struct usage_entry *get_entry(struct usage *usage, struct usage_window *w
 		return NULL;
 	struct usage_entry *entry = new_entry(usage);
 	uint32_t idx = pool_index(&usage->entries, entry);
-	entry->client = client;
-	entry->window = w;
+	entry->whose = whose;
 	entry->application = delta->application;
 	entry->category = delta->category;
 	entry->next = usage->buckets[bucket];
@@ -248,18 +263,17 @@ static void book_other(struct usage *usage, struct usage_window *window,
 	for (unsigned i = 0; i < 2; i++)
 		if (clients[i] != NULL &&
 			becomes_member(usage, window, clients[i], &clients[i]->member_other))
-			window->other->numbers.members++;
+			window->other->members++;
 }
 
 uint32_t usage_bucket(const struct usage *usage, const struct client *client, uint64_t end_ns,
 	uint16_t application)
 {
-	const struct usage_window *last = &usage->windows[usage->last];
+	uint32_t window = find_window(usage, end_ns / NS_PER_S);
 
-	// Most are of the window that the one before was booked in.
-	if (!last->open || end_ns / NS_PER_S - last->start_s >= usage->window_s)
+	if (window == USAGE_WINDOWS_MAX)
 		return POOL_NONE;
-	return bucket_of(usage, usage->last, client->serial, application);
+	return bucket_of(usage, window, client->serial, application);
 }
 
 void usage_book(struct usage *usage, struct client *client, const struct usage_delta *delta)
@@ -280,7 +294,7 @@ void usage_book(struct usage *usage, struct client *client, const struct usage_d
 	}
 	if (is_new) {
 		memcpy(entry->client_key, client->key, sizeof(entry->client_key));
-		entry->numbers.members = 1;
+		entry->members = 1;
 	}
 	if (entry->category == 0)
 		entry->category = delta->category;
@@ -309,7 +323,7 @@ void usage_book_category(
 		get_entry(usage, window, clients[i]->serial, delta, rows_for(usage, clients[i]),
 			&is_new);
 		if (is_new)
-			category->numbers.members++;
+			category->members++;
 	}
 }
 
@@ -328,7 +342,7 @@ void usage_book_total(
 	for (unsigned i = 0; i < 2; i++)
 		if (clients[i] != NULL &&
 			becomes_member(usage, window, clients[i], &clients[i]->member_total))
-			window->total->numbers.members++;
+			window->total->members++;
 }
 
 struct usage_window *usage_due(struct usage *usage, uint64_t now_ns)
@@ -352,7 +366,7 @@ const struct usage_entry *usage_next(
 
 	while (idx != POOL_NONE) {
 		const struct usage_entry *e = pool_at(&usage->entries, idx);
-		if ((e->client != 0) == usage->by_client)
+		if ((usage_client(e) != 0) == usage->by_client)
 			return e;
 		idx = e->next_in_window;
 	}
@@ -370,10 +384,12 @@ uint32_t usage_active_s(const struct usage *usage, const struct usage_entry *ent
 
 static void forget_entries(struct usage *usage, struct usage_window *window)
 {
+	uint32_t w = (uint32_t)(window - usage->windows);
+
 	for (uint32_t idx = window->first; idx != POOL_NONE;) {
 		struct usage_entry *entry = pool_at(&usage->entries, idx);
 		uint32_t *link = &usage->buckets[bucket_of(
-			usage, entry->window, entry->client, entry_what(usage, entry))];
+			usage, w, usage_client(entry), entry_what(usage, entry))];
 		while (*link != idx)
 			link = &((struct usage_entry *)pool_at(&usage->entries, *link))->next;
 		*link = entry->next;

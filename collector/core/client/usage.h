@@ -31,21 +31,33 @@ struct usage_numbers {
 	uint64_t bytes_up, bytes_down, packets_up, packets_down;
 	uint64_t retransmissions;
 	uint32_t flows, flows_failed;
-	uint32_t members; // clients in it
 };
 
 // A row of one client and application; or of a category, of "other", of the site. In `basic` also
-// the mere fact that a client is a member of a category's row.
+// the mere fact that a client is a member of a category's row. With the cells of a window of 300 s
+// it is two cache lines.
 struct usage_entry {
-	uint64_t client; // its serial; 0: not of one client
+	uint64_t whose; // usage_whose()
 	uint8_t client_key[16];
-	uint32_t window; // index of its window
 	uint32_t next; // in the bucket
 	uint32_t next_in_window;
 	uint16_t application, category;
+	uint32_t members; // clients in it
 	struct usage_numbers numbers;
 	uint64_t cells[]; // bit: this second (or step) was active
 };
+static_assert(sizeof(struct usage_entry) + (300 + 63) / 64 * sizeof(uint64_t) == 2 * CACHE_LINE);
+
+// Of a client by its serial, 0: not of one, in a window by its index.
+static inline uint64_t usage_whose(uint64_t serial, uint32_t window)
+{
+	return serial << 8 | window;
+}
+
+static inline uint64_t usage_client(const struct usage_entry *entry)
+{
+	return entry->whose >> 8;
+}
 
 struct usage_window {
 	uint64_t start_s;
@@ -89,7 +101,7 @@ uint32_t usage_bucket(const struct usage *usage, const struct client *client, ui
 	uint16_t application);
 static inline void usage_fetch_bucket(const struct usage *usage, uint32_t bucket)
 {
-	__builtin_prefetch(&usage->buckets[bucket]);
+	prefetch(&usage->buckets[bucket]);
 }
 static inline void usage_fetch(const struct usage *usage, uint32_t bucket)
 {
@@ -97,9 +109,7 @@ static inline void usage_fetch(const struct usage *usage, uint32_t bucket)
 
 	if (idx == POOL_NONE)
 		return;
-	const uint8_t *entry = pool_at(&usage->entries, idx);
-	for (size_t at = 0; at < 3 * CACHE_LINE; at += CACHE_LINE)
-		__builtin_prefetch(entry + at, 1);
+	prefetch_octets(pool_at(&usage->entries, idx), 2 * CACHE_LINE);
 }
 
 // Books what one local end did, unless rows are by category. `client` NULL: of a host that found no

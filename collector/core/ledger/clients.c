@@ -73,7 +73,7 @@ static void write_tombstone(struct ledger *ledger, struct client *client)
 		record_client(ledger->config.record, &row);
 	client->row_written = false;
 	client->changed = false;
-	deadline_set(&ledger->deadlines, client, CLIENT_NEVER);
+	deadline_set(&ledger->deadlines, client, CLIENT_NEVER, DEADLINE_OTHER);
 }
 
 static void evict(struct ledger *ledger, struct client *victim)
@@ -83,7 +83,7 @@ static void evict(struct ledger *ledger, struct client *victim)
 		ledger->stats.clients_now--;
 		counter_add(ledger->config.counters, COUNTER_clients_evicted, 1);
 	}
-	deadline_set(&ledger->deadlines, victim, CLIENT_NEVER);
+	deadline_set(&ledger->deadlines, victim, CLIENT_NEVER, DEADLINE_OTHER);
 	client_table_remove(&ledger->clients, victim);
 }
 
@@ -163,7 +163,7 @@ void ledger_client_seen(
 	// Silent for an hour, and back.
 	if (unlikely(client->due_ns == CLIENT_NEVER) && is_known(client))
 		deadline_set(&ledger->deadlines, client,
-			MAX(ledger->now_ns, client->row_ns + ROW_MOST_NS));
+			MAX(ledger->now_ns, client->row_ns + ROW_MOST_NS), DEADLINE_OTHER);
 }
 
 void ledger_client_address(struct ledger *ledger, struct client *client, struct binding *binding)
@@ -191,9 +191,12 @@ void ledger_client_changed(struct ledger *ledger, struct client *client)
 	if (!is_known(client) || client->changed)
 		return;
 	client->changed = true;
-	uint64_t due_ns = client->row_written ? MAX(ledger->now_ns, client->row_ns + ROW_LEAST_NS)
-					      : ledger->now_ns + ROW_SETTLE_NS;
-	deadline_set(&ledger->deadlines, client, due_ns);
+	if (!client->row_written)
+		deadline_set(&ledger->deadlines, client, ledger->now_ns + ROW_SETTLE_NS,
+			DEADLINE_FIRST_ROW);
+	else
+		deadline_set(&ledger->deadlines, client,
+			MAX(ledger->now_ns, client->row_ns + ROW_LEAST_NS), DEADLINE_OTHER);
 }
 
 void ledger_client_router(struct ledger *ledger, struct client *client)
@@ -218,11 +221,11 @@ void ledger_client_due(struct ledger *ledger, struct client *client)
 {
 	// Nothing new for an hour: the next row is due when it is seen again.
 	if (!client->changed && client->last_seen_ns == client->row_last_seen_ns) {
-		deadline_set(&ledger->deadlines, client, CLIENT_NEVER);
+		deadline_set(&ledger->deadlines, client, CLIENT_NEVER, DEADLINE_OTHER);
 		return;
 	}
 	write_row(ledger, client);
-	deadline_set(&ledger->deadlines, client, ledger->now_ns + ROW_MOST_NS);
+	deadline_set(&ledger->deadlines, client, ledger->now_ns + ROW_MOST_NS, DEADLINE_NEXT_ROW);
 	// The next one has not been touched for as long.
 	const struct client *next = deadline_first(&ledger->deadlines);
 	const uint8_t *at = (const uint8_t *)next;

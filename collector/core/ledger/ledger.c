@@ -192,9 +192,9 @@ static void write_usage(
 	struct usage_row row = {
 		.window_start_s = window->start_s,
 		.window_s = l->usage.window_s,
-		.key = entry->client == 0 ? NULL : entry->client_key,
+		.key = usage_client(entry) != 0 ? entry->client_key : NULL,
 		.total = entry == window->total,
-		.has_application = entry->client != 0,
+		.has_application = usage_client(entry) != 0,
 		.application = entry->application,
 		.category = entry->category,
 		.bytes_up = n->bytes_up,
@@ -205,7 +205,7 @@ static void write_usage(
 		.flows_failed = n->flows_failed,
 		.active_s = usage_active_s(&l->usage, entry),
 		.retransmissions = n->retransmissions,
-		.members = n->members,
+		.members = entry->members,
 	};
 
 	record_usage(l->config.record, &row);
@@ -404,7 +404,7 @@ void ledger_finish(struct ledger *l)
 		write_window(l, window);
 	// In the order of their deadlines, then whoever has none.
 	for (struct client *c; (c = deadline_first(&l->deadlines)) != NULL;) {
-		deadline_set(&l->deadlines, c, CLIENT_NEVER);
+		deadline_set(&l->deadlines, c, CLIENT_NEVER, DEADLINE_OTHER);
 		ledger_client_finish(l, c);
 	}
 }
