@@ -220,6 +220,9 @@ static void test_health(void **)
 		"\"visibility\":{\"one_way_ratio\":0.25},\"clock_step_ns\":-5,"
 		"\"limits\":[{\"limit\":\"flows\",\"times\":1009},"
 		"{\"limit\":\"DPI admission\",\"times\":1015},",
+		"{\"limit\":\"events, facts\",\"times\":1020},"
+		"{\"limit\":\"events, answers\",\"times\":1021},"
+		"{\"limit\":\"reordering\",\"times\":1022}]",
 	};
 	struct sample r;
 

@@ -182,6 +182,9 @@ const struct limit_met limits_met[] = {
 	{"bindings", COUNTER_bindings_refused},
 	{"answers", COUNTER_answers_evicted},
 	{"usage", COUNTER_usage_folded},
+	{"events, facts", COUNTER_event_lost_fact}, // segments are rows, and stand in `lost`
+	{"events, answers", COUNTER_event_lost_answer},
+	{"reordering", COUNTER_events_late},
 	{NULL, COUNTER_COUNT},
 };
 

@@ -96,7 +96,7 @@ enum lost_cause {
 const char *lost_cause_name(enum lost_cause cause); // "queue_full"
 
 // What counts how often a limit was met; by the name of the pool that was full, where it is one
-// (memory_pools_add). The last has no name.
+// (memory_pools_add), and of what it had no room for. The last has no name.
 struct limit_met {
 	const char *limit;
 	enum counter counter;
