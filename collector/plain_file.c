@@ -7,30 +7,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum {
-	RECORD_HEAD = 16,
-	// With less than that left, a batch of common frames might not fill.
-	LITTLE = 128 << 10,
-	FULL_FRAME = RECORD_HEAD + 1514, // of Ethernet
-	SMALL_FRAME = RECORD_HEAD + 60,
-	PREFETCH_REACH = 8 * FULL_FRAME,
-};
-
-// Where a record begins is known when the one before it has been read: a chain of cache misses. So
-// lines ahead are fetched where a train of full frames, with up to two acknowledgements between
-// them, will have its heads; in traffic of small frames they are as good as any.
-static const uint32_t prefetch_at[] = {
-	CACHE_LINE, // this one's own headers: for decode
-	3 * FULL_FRAME,
-	3 * FULL_FRAME + SMALL_FRAME,
-	3 * FULL_FRAME + 2 * SMALL_FRAME,
-	6 * FULL_FRAME,
-	6 * FULL_FRAME + SMALL_FRAME,
-	6 * FULL_FRAME + 2 * SMALL_FRAME,
-};
+// With less than that left, a batch of common frames might not fill.
+enum { LITTLE = 128 << 10 };
 
 #define MAGIC_MICROSECONDS UINT32_C(0xa1b2c3d4)
 #define MAGIC_NANOSECONDS UINT32_C(0xa1b23c4d)
+
+static void go_to(struct plain_file *file, size_t at)
+{
+	file->at = at;
+	file->index.count = file->index.next = 0;
+}
 
 bool plain_file_open(struct plain_file *file, int fd, uint32_t len_max)
 {
@@ -44,12 +31,15 @@ bool plain_file_open(struct plain_file *file, int fd, uint32_t len_max)
 		head.major != 2 || head.minor != 4)
 		return false;
 	REQUIRE(FILE_WINDOW_SIZE / 2 >= len_max + RECORD_HEAD);
-	*file = (struct plain_file){
-		.at = sizeof(head),
-		.len_max = len_max,
-		.fraction_unit_ns = head.magic == MAGIC_NANOSECONDS ? 1 : NS_PER_US,
-	};
+	memset(file->windows, 0, sizeof(file->windows));
 	file->window = &file->windows[0];
+	file->fraction_unit_ns = head.magic == MAGIC_NANOSECONDS ? 1 : NS_PER_US;
+	file->kind = (struct record_kind){
+		.len_max = len_max,
+		.fractions = (uint32_t)(NS_PER_S / file->fraction_unit_ns),
+	};
+	file->waits = file->broken = false;
+	go_to(file, sizeof(head));
 	if (file_window_open(file->window, fd) != 0)
 		return false;
 	if (file_window_move(file->window, 0) == 0)
@@ -72,7 +62,7 @@ static size_t next_size(const struct plain_file *file)
 	if (file->window->size - file->at < RECORD_HEAD)
 		return RECORD_HEAD;
 	memcpy(&cap_len, file->window->bytes + file->at + 8, sizeof(cap_len));
-	return RECORD_HEAD + MIN(cap_len, file->len_max);
+	return RECORD_HEAD + MIN(cap_len, file->kind.len_max);
 }
 
 // One that nobody holds: the present one before others, of which none stays mapped. NULL: all are
@@ -112,29 +102,35 @@ static void fill(struct plain_file *file)
 	if (file->broken)
 		return;
 	file->window = window;
-	file->at = (size_t)(offset - window->offset);
+	go_to(file, (size_t)(offset - window->offset));
 }
 
 static bool next(struct plain_file *file, struct packet *p)
 {
-	const uint8_t *head = file->window->bytes + file->at;
-	size_t left = file->window->size - file->at;
+	struct record_index *index = &file->index;
+
+	if (unlikely(index->next == index->count)) {
+		record_index_fill(
+			index, file->window->bytes, file->window->size, file->at, &file->kind);
+		if (index->count == 0)
+			return false;
+	}
+	size_t at = index->at[index->next];
+	const uint8_t *head = file->window->bytes + at;
+	size_t left = file->window->size - at;
 	struct {
 		uint32_t seconds, fraction, cap_len, wire_len;
 	} record;
 	static_assert(sizeof(record) == RECORD_HEAD);
 
-	if (unlikely(left < RECORD_HEAD))
-		return false;
+	// A file that is written to while it is mapped is no longer what the index says.
 	memcpy(&record, head, sizeof(record));
-	if (unlikely(record.cap_len > file->len_max || record.cap_len > left - RECORD_HEAD))
+	if (unlikely(record.cap_len > file->kind.len_max || record.cap_len > left - RECORD_HEAD))
 		return false;
 	if (unlikely(record.cap_len == 0 && !file_window_whole(file->window)))
 		return false;
-	file->at += RECORD_HEAD + record.cap_len;
-	if (likely(left > PREFETCH_REACH))
-		for (unsigned i = 0; i < ARRAY_COUNT(prefetch_at); i++)
-			__builtin_prefetch(head + prefetch_at[i]);
+	index->next++;
+	file->at = at + RECORD_HEAD + record.cap_len;
 	uint64_t fraction_ns = record.fraction * file->fraction_unit_ns;
 	p->data = head + RECORD_HEAD;
 	p->ts_ns = record.seconds * NS_PER_S + (fraction_ns < NS_PER_S ? fraction_ns : 0);
@@ -152,7 +148,7 @@ void plain_file_receive(struct plain_file *file, struct packet_batch *batch, uin
 		batch->packets[batch->count++].iface = iface;
 	// Some of that may be zeros that never were in the file.
 	if (unlikely(file_window_cut(file->window))) {
-		file->at = begin;
+		go_to(file, begin);
 		batch->count = 0;
 	}
 }
@@ -175,6 +171,10 @@ void plain_file_back(struct plain_file *file, uint32_t cap_len)
 {
 	REQUIRE(file->at >= RECORD_HEAD + cap_len);
 	file->at -= RECORD_HEAD + cap_len;
+	if (file->index.next > 0)
+		file->index.next--;
+	else
+		go_to(file, file->at);
 }
 
 uint64_t plain_file_offset(const struct plain_file *file)

@@ -9,6 +9,7 @@
 
 #include "core/packet/packet.h"
 #include "file_window.h"
+#include "record_index.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -27,10 +28,11 @@ struct plain_file {
 	struct file_window windows[PLAIN_FILE_WINDOWS]; // one to read from, others while held
 	struct file_window *window;
 	size_t at; // not handed out yet: from here on in the window
-	uint32_t len_max; // longer records are not plain
+	struct record_kind kind; // others are not plain
 	uint64_t fraction_unit_ns;
 	bool waits; // too much is held
 	bool broken; // nothing can be mapped any more
+	struct record_index index; // of the window, from `at` on
 };
 
 // Whether the file is a plain one that can be mapped; `fd`, borrowed, must be a regular file.
