@@ -25,9 +25,14 @@ struct house {
 void house_load(struct house *house, const char *path);
 void house_free(struct house *house);
 
+// Of every part so many rounds, or one of one call; `parts`: beginnings of names, ending with NULL,
+// borrowed; none: all.
+enum { MICRO_ROUNDS_MAX = 1000 };
+void micro_choose(unsigned rounds, bool once, char **parts);
+
 // Calls `part` until a round lasts long enough, some rounds, and prints a line. It returns how many
 // operations it has done. `wall`: by the clock, for more than one thread; else by the CPU's time.
-// Left out where the command line names other parts.
+// Left out where others were chosen.
 typedef uint64_t micro_part(void *arg);
 void micro(const char *name, micro_part *part, void *arg, bool wall);
 
