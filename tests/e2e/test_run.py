@@ -200,6 +200,9 @@ class Reading(Scratch):
             one, many = self.weir(*words, 1), self.weir(*words, 3)
             self.assertEqual((one.status, many.status), (status, status), many.said)
             self.assertEqual(sorted(programs.masked(one.out)), sorted(programs.masked(many.out)))
+            # What they hand packets over in takes memory, and is told.
+            pools = [{pool["pool"] for pool in done.health()["memory"]} for done in (one, many)]
+            self.assertEqual(pools[1] - pools[0], {"blocks"})
         piped = self.weir("run", "-r", "-", *FULL, "--seed", "1", "--shards", "2", stdin=whole)
         self.assertEqual(len(piped.rows("flow")), len(self.weir(
             "run", "-r", HOUSE, *FULL, "--seed", "1").rows("flow")))
@@ -918,6 +921,9 @@ class Live(Scratch):
         health = done.health()
         self.assertEqual([i["queue"] for i in health["interfaces"]], [0, 1])
         self.assertEqual([i["dropped_kernel"] for i in health["interfaces"]], [0, 0])
+        # A ring of the kernel's for each; that is told before there is traffic, too.
+        self.assertIn({"pool": "capture", "size": 2 << 24}, health["memory"])
+        self.assertIn("capture 32768", done.said)
         self.assertGreater(min(i["packets"] for i in health["interfaces"]), 0)
         self.assertEqual(health["packets"], 2 * flows * rounds)
         self.assertEqual(sum(i["packets"] for i in health["interfaces"]), health["packets"])

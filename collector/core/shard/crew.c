@@ -424,6 +424,11 @@ const char *crew_broken(const struct crew *c, uint32_t i)
 		c->dispatch != NULL ? c->source : c->members[0].shard.capture, i);
 }
 
+uint32_t crew_queues(const struct crew *c)
+{
+	return c->dispatch != NULL ? 1 : c->count;
+}
+
 void crew_memory(const struct crew *c, struct memory_pools *pools)
 {
 	for (uint32_t i = 0; i < c->count; i++) {
@@ -436,6 +441,13 @@ void crew_memory(const struct crew *c, struct memory_pools *pools)
 	}
 	if (c->dedup != NULL)
 		memory_pools_add(pools, "copies", MEMORY_UNKNOWN, dedup_bytes());
+	if (c->dispatch != NULL)
+		memory_pools_add(pools, "blocks", MEMORY_UNKNOWN, dispatch_bytes(c->dispatch));
+	// The kernel's rings, or a port's buffers, which its queues have together.
+	uint32_t buffers = c->config.capture->polled ? 1 : crew_queues(c);
+	if (c->config.live)
+		memory_pools_add(pools, "capture", MEMORY_UNKNOWN,
+			c->config.settings->buffer * crew_captures(c) * buffers);
 }
 
 uint32_t crew_flows(const struct crew *c)
@@ -452,11 +464,6 @@ void crew_counters(const struct crew *c, uint64_t sum[COUNTER_COUNT])
 	counters_sum(&c->counters, sum);
 	for (uint32_t i = 0; i < c->count; i++)
 		counters_sum(&c->members[i].counters, sum);
-}
-
-uint32_t crew_queues(const struct crew *c)
-{
-	return c->dispatch != NULL ? 1 : c->count;
 }
 
 // What all interfaces' queue has lost, of who receives from it. As a side effect a merge learns

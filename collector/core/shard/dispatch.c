@@ -127,6 +127,11 @@ void dispatch_free(struct dispatch *d)
 	free(d);
 }
 
+size_t dispatch_bytes(const struct dispatch *d)
+{
+	return blocks_bytes(d) + frames_bytes(d);
+}
+
 struct capture *dispatch_end(struct dispatch *d, uint32_t shard)
 {
 	return &d->ends[shard];

@@ -36,6 +36,8 @@ struct dispatch_config {
 int dispatch_new(struct dispatch **ret, const struct dispatch_config *config);
 void dispatch_free(struct dispatch *dispatch); // accepts NULL; main, after the shards' threads
 
+size_t dispatch_bytes(const struct dispatch *dispatch);
+
 // What shard `shard` reads, by dispatch_capture_ops.
 struct capture *dispatch_end(struct dispatch *dispatch, uint32_t shard);
 
