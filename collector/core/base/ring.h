@@ -12,7 +12,9 @@ struct ring {
 	void **slots;
 	uint32_t mask;
 	_Alignas(CACHE_LINE) _Atomic uint32_t head; // producer: wo, consumer: ro
+	uint32_t tail_seen; // producer
 	_Alignas(CACHE_LINE) _Atomic uint32_t tail; // consumer: wo, producer: ro
+	uint32_t head_seen; // consumer
 };
 
 // `count` is a power of two. Returns 0 or -ENOMEM.
@@ -23,10 +25,12 @@ void ring_fini(struct ring *ring);
 static inline bool ring_put(struct ring *ring, void *item)
 {
 	uint32_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
-	uint32_t tail = atomic_load_explicit(&ring->tail, memory_order_acquire);
 
-	if (head - tail > ring->mask)
-		return false;
+	if (head - ring->tail_seen > ring->mask) {
+		ring->tail_seen = atomic_load_explicit(&ring->tail, memory_order_acquire);
+		if (head - ring->tail_seen > ring->mask)
+			return false;
+	}
 	ring->slots[head & ring->mask] = item;
 	atomic_store_explicit(&ring->head, head + 1, memory_order_release);
 	return true;
@@ -36,11 +40,21 @@ static inline bool ring_put(struct ring *ring, void *item)
 static inline void *ring_take(struct ring *ring)
 {
 	uint32_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
-	uint32_t head = atomic_load_explicit(&ring->head, memory_order_acquire);
 
-	if (head == tail)
-		return NULL;
+	if (tail == ring->head_seen) {
+		ring->head_seen = atomic_load_explicit(&ring->head, memory_order_acquire);
+		if (tail == ring->head_seen)
+			return NULL;
+	}
 	void *item = ring->slots[tail & ring->mask];
 	atomic_store_explicit(&ring->tail, tail + 1, memory_order_release);
 	return item;
+}
+
+// Consumer: what it takes next, if it knows of it already, or NULL.
+static inline void *ring_peek(const struct ring *ring)
+{
+	uint32_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
+
+	return tail == ring->head_seen ? NULL : ring->slots[tail & ring->mask];
 }

@@ -6,7 +6,6 @@
 
 #include "core/packet/packet.h"
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -50,26 +49,25 @@ struct capture_stats {
 	int64_t clock_step_ns; // how far the wall clock was moved since the start, live
 };
 
-// Bytes that stay where they are while somebody holds them. The thread of the source holds; any
-// gives back.
+// Bytes that stay where they are while somebody holds them. The source's thread holds and gives
+// back, for others as well when they have told it that they are done.
 struct capture_loan {
-	_Atomic uint32_t holders;
+	uint32_t holders;
 };
 
 static inline void capture_hold(struct capture_loan *loan)
 {
-	atomic_fetch_add_explicit(&loan->holders, 1, memory_order_relaxed);
+	loan->holders++;
 }
 
 static inline void capture_give_back(struct capture_loan *loan)
 {
-	atomic_fetch_sub_explicit(&loan->holders, 1, memory_order_release);
+	loan->holders--;
 }
 
-// The source's thread: whatever holders did with the bytes is done.
 static inline bool capture_held(const struct capture_loan *loan)
 {
-	return atomic_load_explicit(&loan->holders, memory_order_acquire) > 0;
+	return loan->holders > 0;
 }
 
 struct capture_ops {
