@@ -9,6 +9,8 @@
 
 enum { HUGE_PAGE = 2 << 20 };
 
+static const volatile sig_atomic_t *prefault_stop;
+
 void *memory_reserve(size_t bytes)
 {
 	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
@@ -29,9 +31,16 @@ void memory_release(void *memory, size_t bytes)
 		munmap(memory, bytes);
 }
 
+void memory_prefault_until(const volatile sig_atomic_t *stop)
+{
+	prefault_stop = stop;
+}
+
 void memory_prefault(void *memory, size_t bytes)
 {
 	for (size_t at = 0; at < bytes; at += 4096) {
+		if (prefault_stop != NULL && *prefault_stop)
+			return;
 		volatile uint8_t *page = (uint8_t *)memory + at;
 		*page = *page;
 	}

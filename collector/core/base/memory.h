@@ -1,6 +1,7 @@
 // Large memory, reserved at start: zeroed, page-aligned, on huge pages where the kernel gives them.
 #pragma once
 
+#include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,5 +23,7 @@ struct memory_pools {
 };
 void memory_pools_add(struct memory_pools *pools, const char *name, size_t used, size_t size);
 
-// Touches every page, so that later use never waits for the kernel.
+// Touches every page, so that later use never waits for the kernel. Gigabytes take seconds: it ends
+// early when `*stop` of memory_prefault_until() is not 0.
 void memory_prefault(void *memory, size_t bytes);
+void memory_prefault_until(const volatile sig_atomic_t *stop); // main, first of all; NULL: never

@@ -2,6 +2,7 @@
 #include "core/shard/run.h"
 
 #include "core/base/log.h"
+#include "core/base/memory.h"
 #include "core/export/export.h"
 #include "core/ledger/ledger.h"
 #include "core/shard/crew.h"
@@ -602,6 +603,7 @@ enum run_status run(const struct run_config *config)
 	for (uint32_t i = 0; i < r.interfaces.count; i++)
 		r.titles[i] = r.interfaces.items[i].title;
 	process_catch_signals();
+	memory_prefault_until(&process_stop);
 	if (!wait_for_clock(&r))
 		return RUN_FINE;
 	if (identity_make(&r.identity, r.settings, wall_ns(), &kept, &problems) != 0) {
