@@ -373,6 +373,25 @@ class Reading(Scratch):
             process.wait(20)
             self.assertLess(time.monotonic() - began, 3)
 
+    def test_a_signal_before_there_is_anything_to_read(self):
+        """Nobody is blamed, as with one that comes later: of standard input nothing is missing, of a
+        file the rest is."""
+        os.mkfifo(self.path("fifo"))
+        for files, begun, status in ((["-"], b"", 0), (["-"], b"\xd4\xc3\xb2", 0),
+                                     ([self.path("fifo")], b"", 1), ([HOUSE, "-"], b"", 1)):
+            with self.subTest(files=files, begun=begun), subprocess.Popen(
+                    [WEIR, "run", *(word for name in files for word in ("-r", name)), *FULL],
+                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                    cwd=self.dir) as process:
+                process.stdin.write(begun)
+                process.stdin.flush()
+                programs.wait_until_asleep(process.pid)
+                process.send_signal(signal.SIGINT)
+                self.assertEqual(process.wait(20), status)
+                said = process.stderr.read()
+                self.assertIn(b"a signal came before there was anything to read", said)
+                self.assertNotIn(b"error", said)
+
     def test_who_asks_the_dissectors(self):
         """Our loop over libndpi's dissectors and its own make the same rows: risks, categories too."""
         ours, its = (self.weir("run", "-r", HOUSE, *FULL, "--seed", "1", "--set",

@@ -81,6 +81,10 @@ static int make_crew(struct run *r)
 	int err = crew_new(&r->crew, &config, error);
 	if (!err) // no source is opened any more
 		err = process_drop_capabilities(error, sizeof(error));
+	if (err && process_stop) { // while it waited for a pipe to say anything
+		log_warning("a signal came before there was anything to read");
+		return -EINTR;
+	}
 	if (err)
 		log_error("%s", error);
 	return err;
@@ -614,9 +618,10 @@ enum run_status run(const struct run_config *config)
 	if (r.live && !kept)
 		log_warning("the collector's id cannot be kept in %s: this run has one of its own",
 			r.settings->state_dir);
-	if (run_open(&r) != 0) {
+	int err = run_open(&r);
+	if (err) {
 		run_close(&r);
-		return RUN_REFUSED;
+		return err == -EINTR ? (reads_file(&r) ? RUN_SOURCE_BROKE : RUN_FINE) : RUN_REFUSED;
 	}
 	turn(&r);
 	bool delivered = finish(&r);
