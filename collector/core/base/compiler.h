@@ -29,6 +29,11 @@ static inline void prefetch_octets(const void *at, size_t size)
 		prefetch((const uint8_t *)at + line);
 }
 
+// What stands before is read and written by itself, what stands behind by itself. Compilers read
+// neighbours as one; where those were only just written, one by one, the processor then waits until
+// all that was written before them, far away perhaps, has reached its place.
+#define apart() __asm__ volatile("" : : : "memory")
+
 // A programmer's error on a cold path: always checked, ends the process. The text is the source's,
 // never data.
 #define REQUIRE(x) \

@@ -65,6 +65,16 @@ static inline void pool_give(struct pool *pool, uint32_t idx)
 	pool->used--;
 }
 
+// Hint: the object that pool_take() hands out next will be written soon; nobody has touched it for
+// long.
+static inline void pool_fetch_next(const struct pool *pool)
+{
+	uint32_t idx = pool->free_count > 0 ? pool->free[pool->free_count - 1] : pool->fresh;
+
+	if (idx < pool->max)
+		prefetch_octets(pool_at(pool, idx), pool->object_size);
+}
+
 // Bytes of objects in use.
 static inline size_t pool_used_bytes(const struct pool *pool)
 {

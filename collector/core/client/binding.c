@@ -127,6 +127,7 @@ struct binding *binding_get(
 		.next = bindings->buckets[bucket]};
 	bindings->buckets[bucket] = idx;
 	link_newest(bindings, b);
+	pool_fetch_next(&bindings->pool);
 	return b;
 }
 

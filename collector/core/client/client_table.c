@@ -216,6 +216,7 @@ struct client *client_table_add(
 	table->buckets[bucket] = idx;
 	list_add_newest(table, client);
 	table->random_count += client->random;
+	pool_fetch_next(&table->pool);
 	return client;
 }
 

@@ -80,6 +80,7 @@ static struct usage_entry *new_entry(struct usage *usage)
 		return NULL;
 	struct usage_entry *entry = pool_at(&usage->entries, idx);
 	memset(entry, 0, usage->entries.object_size);
+	pool_fetch_next(&usage->entries);
 	return entry;
 }
 
@@ -220,11 +221,16 @@ static void add_delta(const struct usage *usage, const struct usage_window *wind
 	struct usage_numbers *n = &entry->numbers;
 
 	n->bytes_up += delta->bytes_up;
+	apart();
 	n->bytes_down += delta->bytes_down;
+	apart();
 	n->packets_up += delta->packets_up;
+	apart();
 	n->packets_down += delta->packets_down;
+	apart();
 	n->retransmissions += delta->retransmissions;
 	n->flows += delta->flows;
+	apart();
 	n->flows_failed += delta->flows_failed;
 	mark_active(usage, window, entry, delta);
 }

@@ -177,9 +177,10 @@ void ledger_client_address(struct ledger *ledger, struct client *client, struct 
 		.ip_version = binding->address.kind == IDENTITY_IP4 ? 4 : 6,
 		.source = holder->source,
 		.from_ns = holder->from_ns,
-		.to_ns = holder->to_ns,
 	};
 
+	apart();
+	address.to_ns = holder->to_ns;
 	memcpy(address.ip, binding->address.value, sizeof(address.ip));
 	if (client_learn_address(
 		    client, client_detail(&ledger->clients, client), &address, binding->asked))

@@ -47,6 +47,20 @@ static struct usage_delta delta_of(const struct segment_event *s, unsigned e, bo
 	};
 }
 
+// Of those clients whom nobody knew when the turn was prepared.
+static void fetch_usage(
+	const struct ledger *ledger, const struct segment_event *s, const struct end ends[2])
+{
+	for (unsigned e = 0; e < 2; e++) {
+		if (ends[e].client == NULL || ends[e].client == ends[e].known_client)
+			continue;
+		uint32_t bucket =
+			usage_bucket(&ledger->usage, ends[e].client, s->end_ns, s->application);
+		if (bucket != POOL_NONE)
+			usage_fetch_bucket(&ledger->usage, bucket);
+	}
+}
+
 static void book_usage(struct ledger *ledger, const struct segment_event *s,
 	const struct end ends[2], unsigned client)
 {
@@ -204,7 +218,8 @@ void ledger_book_segment(struct ledger *ledger, struct prepared *prepared)
 		ledger->stats.tcp_flows++;
 		ledger->stats.one_way_flows += !ends[0].sent || !ends[1].sent;
 	}
-	book_usage(ledger, s, ends, client);
+	fetch_usage(ledger, s, ends);
 	if (!ends[0].excluded && !ends[1].excluded)
 		write_flow(ledger, prepared, client);
+	book_usage(ledger, s, ends, client);
 }
