@@ -33,6 +33,8 @@ struct client_address {
 	uint8_t ip[16];
 	uint8_t ip_version;
 	uint8_t source; // enum address_source
+	// The ledger's: where what is known of the address was when it was learned (binding.h).
+	uint32_t binding;
 	uint64_t from_ns, to_ns;
 };
 

@@ -186,14 +186,21 @@ void client_table_remove(struct client_table *table, struct client *client)
 		pool_give(&table->words, client->words);
 	client->id.kind = IDENTITY_NONE; // whoever remembers the place sees that it is gone
 	pool_give(&table->pool, idx);
-	// The next to go has not been touched for as long.
-	uint32_t oldest = list_of(table, client)->oldest;
-	if (oldest == POOL_NONE)
+	// Those who go next have not been touched for as long: the next one's bucket, and the one
+	// after.
+	struct client *next = client_table_next(table, client);
+	if (next == NULL)
 		return;
-	const uint8_t *next = (const uint8_t *)at(table, oldest);
-	__builtin_prefetch(&table->details[oldest]);
-	for (size_t line = 0; line < sizeof(struct client); line += CACHE_LINE)
-		__builtin_prefetch(next + line, 1);
+	prefetch(&table->buckets[next->bucket]);
+	if (next->newer != POOL_NONE)
+		client_fetch(table, at(table, next->newer));
+}
+
+struct client *client_table_next(const struct client_table *table, const struct client *client)
+{
+	uint32_t oldest = table->lists[client->standing][client->random].oldest;
+
+	return oldest == POOL_NONE ? NULL : at(table, oldest);
 }
 
 struct client *client_table_add(
@@ -277,6 +284,7 @@ bool client_learn_address(struct client *client, struct client_detail *detail,
 	}
 	if (asked)
 		client->asked |= bit;
+	a->binding = address->binding;
 	a->from_ns = MIN(a->from_ns, address->from_ns);
 	a->to_ns = MAX(a->to_ns, address->to_ns);
 	if (a->source == address->source)

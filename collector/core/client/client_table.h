@@ -93,6 +93,8 @@ static inline struct client *client_find(
 bool client_table_has_place(const struct client_table *table, const struct identity *id,
 	enum client_standing standing, uint64_t now_ns, struct client **ret_victim);
 void client_table_remove(struct client_table *table, struct client *client);
+// Of those like it, who has to go next, or NULL.
+struct client *client_table_next(const struct client_table *table, const struct client *client);
 
 // Remembers one that found no place. Returns whether it is one still remembered from a second ago
 // or more.
@@ -115,6 +117,13 @@ static inline struct client_detail *client_detail(
 	const struct client_table *table, const struct client *client)
 {
 	return &table->details[pool_index(&table->pool, client)];
+}
+
+// Hint: all that a row of it says will be read soon.
+static inline void client_fetch(const struct client_table *table, const struct client *client)
+{
+	prefetch_octets(client, sizeof(*client));
+	prefetch_octets(client_detail(table, client), 2 * CACHE_LINE);
 }
 
 // What it said of itself, for more to be added.

@@ -313,3 +313,14 @@ void findings_read(struct findings_view *view, const uint8_t *run, size_t size)
 		}
 	}
 }
+
+const uint8_t *findings_first_name(const uint8_t *run, size_t size, uint16_t *ret_len)
+{
+	if (size < ENTRY_HEADER || (run[0] != FINDING_SERVER_NAME && run[0] != FINDING_DNS))
+		return NULL;
+	size_t len = run[2] | (size_t)run[3] << 8, before = run[0] == FINDING_DNS ? DNS_FIXED : 0;
+	if (len < before)
+		return NULL;
+	*ret_len = (uint16_t)(len - before);
+	return run + ENTRY_HEADER + before;
+}

@@ -145,3 +145,5 @@ struct findings_view {
 	struct dns_finding dns[DNS_ENTRIES_MAX];
 };
 void findings_read(struct findings_view *view, const uint8_t *run, size_t size);
+// The name in the run's first entry, of a server or of a DNS message, or NULL: there is none there.
+const uint8_t *findings_first_name(const uint8_t *run, size_t size, uint16_t *ret_len);

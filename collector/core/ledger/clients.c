@@ -25,11 +25,38 @@ static void refresh_addresses(struct ledger *ledger, struct client *client)
 	for (unsigned i = 0; client->id.kind == IDENTITY_MAC && i < client->address_count; i++) {
 		struct client_address *a = &detail->addresses[i];
 		struct identity address = address_of(client->id.vlan, a->ip, a->ip_version == 6);
-		const struct binding *binding = binding_find(&ledger->bindings, &address);
-		if (binding == NULL || binding->told != client->serial)
+		const struct binding *binding = pool_at(&ledger->bindings.pool, a->binding);
+		// It was forgotten, or tells somebody else.
+		if (binding->told != client->serial || !identity_equal(&binding->address, &address))
 			continue;
 		a->from_ns = MIN(a->from_ns, binding->holders[0].from_ns);
 		a->to_ns = MAX(a->to_ns, binding->holders[0].to_ns);
+	}
+}
+
+// Hint: what write_row() of it will read beside its own; that is near already.
+static void fetch_bindings(const struct ledger *ledger, const struct client *client)
+{
+	enum { MOST_HAVE = 2 };
+	const struct client_detail *detail = client_detail(&ledger->clients, client);
+
+	for (unsigned i = 0;
+		client->id.kind == IDENTITY_MAC && i < client->address_count && i < MOST_HAVE; i++)
+		prefetch_octets(pool_at(&ledger->bindings.pool, detail->addresses[i].binding),
+			2 * CACHE_LINE);
+}
+
+// Whoever's row is due next has not been touched for as long as this one: its bindings, and the one
+// after.
+static void fetch_due(const struct ledger *ledger)
+{
+	for (enum deadline_kind kind = 0; kind < DEADLINE_OTHER; kind++) {
+		const struct client *next = deadline_later(&ledger->deadlines, kind, 0);
+		const struct client *then = deadline_later(&ledger->deadlines, kind, 1);
+		if (next != NULL)
+			fetch_bindings(ledger, next);
+		if (then != NULL)
+			client_fetch(&ledger->clients, then);
 	}
 }
 
@@ -85,6 +112,9 @@ static void evict(struct ledger *ledger, struct client *victim)
 	}
 	deadline_set(&ledger->deadlines, victim, CLIENT_NEVER, DEADLINE_OTHER);
 	client_table_remove(&ledger->clients, victim);
+	const struct client *next = client_table_next(&ledger->clients, victim);
+	if (next != NULL)
+		fetch_bindings(ledger, next);
 }
 
 void ledger_client_key(const struct ledger *ledger, const struct identity *id, uint8_t ret_key[16])
@@ -176,6 +206,7 @@ void ledger_client_address(struct ledger *ledger, struct client *client, struct 
 	struct client_address address = {
 		.ip_version = binding->address.kind == IDENTITY_IP4 ? 4 : 6,
 		.source = holder->source,
+		.binding = pool_index(&ledger->bindings.pool, binding),
 		.from_ns = holder->from_ns,
 	};
 
@@ -227,12 +258,7 @@ void ledger_client_due(struct ledger *ledger, struct client *client)
 	}
 	write_row(ledger, client);
 	deadline_set(&ledger->deadlines, client, ledger->now_ns + ROW_MOST_NS, DEADLINE_NEXT_ROW);
-	// The next one has not been touched for as long.
-	const struct client *next = deadline_first(&ledger->deadlines);
-	const uint8_t *at = (const uint8_t *)next;
-	__builtin_prefetch(client_detail(&ledger->clients, next));
-	for (size_t line = 0; line < sizeof(*next); line += CACHE_LINE)
-		__builtin_prefetch(at + line);
+	fetch_due(ledger);
 }
 
 void ledger_client_finish(struct ledger *ledger, struct client *client)

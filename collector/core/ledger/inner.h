@@ -84,6 +84,9 @@ struct prepared {
 	// Where the names are that the client was given for its server, POOL_NONE: not looked up;
 	// of an answer, where its names belong, one for each address.
 	uint32_t answer_buckets[ANSWER_ADDRESSES_MAX];
+	// Of a segment: a name that it brought, or NULL, and record_expect_name() of it.
+	const uint8_t *name;
+	uint64_t name_hash;
 	// Of segments. Of facts and answers the first holds the buckets of whom they are about.
 	struct end ends[2];
 };

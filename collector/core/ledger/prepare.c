@@ -223,6 +223,14 @@ static uint32_t find_end(const struct ledger *l, const struct segment_event *s, 
 	return bucket;
 }
 
+static void expect_name(const struct ledger *l, const struct segment_event *s, struct prepared *p)
+{
+	uint16_t len;
+
+	p->name = findings_first_name(s->findings, s->findings_size, &len);
+	p->name_hash = p->name == NULL ? 0 : record_expect_name(l->config.record, p->name, len);
+}
+
 // Where the flow's name may be found, unless it brought one itself.
 static void find_names(const struct ledger *l, const struct segment_event *s, struct prepared *p)
 {
@@ -247,6 +255,7 @@ static void find(const struct ledger *l, struct prepared *p, uint32_t usage[2])
 		for (unsigned e = 0; e < 2; e++)
 			usage[e] = find_end(l, s, &p->ends[e]);
 		find_names(l, s, p);
+		expect_name(l, s, p);
 	} else if (p->event->kind == EVENT_ANSWER) {
 		for (unsigned i = 0; i < answer->address_count; i++)
 			answers_fetch_around(&l->answers, p->answer_buckets[i]);

@@ -192,6 +192,8 @@ static void write_flow(struct ledger *ledger, const struct prepared *prepared, u
 		.direction = (uint8_t)direction_of(&ends[client], &ends[!client]),
 		.interface = ledger->config.interface_names[s->event.iface],
 		.findings = &findings,
+		.expected_name = prepared->name,
+		.expected_hash = prepared->name_hash,
 	};
 
 	findings_read(&findings, s->findings, s->findings_size);

@@ -212,12 +212,22 @@ void domain_cache_free(struct domain_cache *cache)
 	free(cache);
 }
 
-size_t domain_cached(
-	struct domain_cache *cache, const uint8_t *name, size_t name_len, char ret[DOMAIN_SIZE_MAX])
+uint64_t domain_cache_fetch(const struct domain_cache *cache, const uint8_t *name, size_t name_len)
 {
 	if (name_len == 0 || name_len > DOMAIN_SIZE_MAX)
 		return 0;
 	uint64_t hash = hash_bytes(&cache->key, name, name_len);
+	prefetch(cache->entries[hash % CACHE_SETS]);
+	return hash;
+}
+
+size_t domain_cached(struct domain_cache *cache, uint64_t hash, const uint8_t *name,
+	size_t name_len, char ret[DOMAIN_SIZE_MAX])
+{
+	if (name_len == 0 || name_len > DOMAIN_SIZE_MAX)
+		return 0;
+	if (hash == 0)
+		hash = hash_bytes(&cache->key, name, name_len);
 	struct entry *entry = cache->entries[hash % CACHE_SETS], found = entry[0];
 
 	if (!found.used || found.hash != hash) {

@@ -30,5 +30,8 @@ unsigned domain_ip_literal(const uint8_t *name, size_t name_len, uint8_t ret_ip[
 struct domain_cache;
 int domain_cache_new(struct domain_cache **ret, const struct domain_list *list); // 0 or -ENOMEM
 void domain_cache_free(struct domain_cache *cache); // accepts NULL
-size_t domain_cached(struct domain_cache *cache, const uint8_t *name, size_t name_len,
-	char ret[DOMAIN_SIZE_MAX]);
+// `hash`: what domain_cache_fetch() returned for the name, 0: not asked.
+size_t domain_cached(struct domain_cache *cache, uint64_t hash, const uint8_t *name,
+	size_t name_len, char ret[DOMAIN_SIZE_MAX]);
+// Hint: the name will be asked for soon.
+uint64_t domain_cache_fetch(const struct domain_cache *cache, const uint8_t *name, size_t name_len);

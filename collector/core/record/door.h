@@ -49,6 +49,8 @@ struct record {
 	size_t client_key_head_len;
 	char dns_type[DNS_TYPE_NAME_SIZE];
 	bool server_local; // of the flow at hand
+	const uint8_t *expected_name; // of it, or NULL
+	uint64_t expected_hash;
 	int64_t clock_step_ns; // from table time to the wall clock
 
 	uint64_t sequence[RECORD_TYPE_COUNT]; // of the next row

@@ -225,7 +225,8 @@ uint8_t *put_changed_text(
 		count_withheld(d, type, field, false);
 		return at;
 	}
-	size_t len = domain_cached(d->domains, value.at, value.len, domain);
+	uint64_t hash = value.at == d->expected_name ? d->expected_hash : 0;
+	size_t len = domain_cached(d->domains, hash, value.at, value.len, domain);
 	if (len != value.len)
 		count_withheld(d, type, field, false);
 	if (len > 0)
@@ -563,9 +564,20 @@ void record_flow(struct record *record, const struct flow_row *row)
 		leaving_key(
 			record, RECORD_FLOW, FLOW_server_key, row->server.key, place.client_key[1]);
 	record->server_local = row->server.local;
+	record->expected_name = row->expected_name;
+	record->expected_hash = row->expected_hash;
 	uint8_t *end = encode_flow(record, record->row, row, record->sequence[RECORD_FLOW]++,
 		expires_s(record, place.time_ns));
 	add_row(record, RECORD_FLOW, (size_t)(end - record->row), &place);
+}
+
+uint64_t record_expect_name(const struct record *record, const uint8_t *name, size_t name_len)
+{
+	const uint8_t *action = record->action[0][RECORD_FLOW];
+
+	if (action[FLOW_server_name] != POLICY_DOMAIN && action[FLOW_dns__name] != POLICY_DOMAIN)
+		return 0;
+	return domain_cache_fetch(record->domains, name, name_len);
 }
 
 static uint8_t *put_client_addresses(struct record *d, uint8_t *at, const struct client_row *row)

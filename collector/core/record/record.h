@@ -39,6 +39,9 @@ struct flow_row {
 	uint16_t server_name_len;
 	uint8_t name_source; // enum name_source
 	uint32_t name_age_ms; // NOT_KNOWN_32 unless NAME_DNS_CACHE
+	// A name of the row, at this place, and what record_expect_name() returned for it; or NULL.
+	const uint8_t *expected_name;
+	uint64_t expected_hash;
 };
 
 struct client_row {
@@ -152,6 +155,8 @@ void record_listen(struct record *record, record_listener_fn *listener, void *ar
 
 // Each row passes the policy; what the policy withholds whole (flows in `basic`) makes no row.
 void record_flow(struct record *record, const struct flow_row *row);
+// Hint: a flow with this name will be written soon. Returns what to give with it.
+uint64_t record_expect_name(const struct record *record, const uint8_t *name, size_t name_len);
 void record_client(struct record *record, const struct client_row *row);
 void record_usage(struct record *record, const struct usage_row *row);
 void record_health(struct record *record, const struct health_row *row);
