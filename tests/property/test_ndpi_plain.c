@@ -223,6 +223,7 @@ static void show(
 	struct entry *e = entry_of(p);
 	p->flow = &e->flow;
 	plain_show(e, p);
+	batch.watched = UINT64_MAX;
 	classify_batch(world.classify, &batch, 0, 1, NULL, &world.ring);
 }
 

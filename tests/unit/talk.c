@@ -19,8 +19,14 @@ static void prepare(struct talk *t, const struct classifier_ops *ops, enum talk_
 	t->ops = ops;
 	t->kind = kind;
 	REQUIRE(ops->open(&t->self, &config) == 0);
-	if (ops->flow_state_size > 0)
-		t->state = calloc(1, ops->flow_state_size);
+	if (ops->flow_state_size > 0) {
+		// Behind its head a state is as somebody else left it.
+		size_t head =
+			ops->flow_state_head > 0 ? ops->flow_state_head : ops->flow_state_size;
+		t->state = malloc(ops->flow_state_size);
+		memset(t->state, 0xa5, ops->flow_state_size);
+		memset(t->state, 0, head);
+	}
 	for (int end = 0; end < 2; end++) {
 		memcpy(t->ip[end], six ? ip6[end] : ip4[end], six ? 16 : 4);
 		t->view.ip[end] = t->ip[end];

@@ -88,6 +88,8 @@ struct classifier_ops {
 	uint16_t packets_max; // shown at most so many packets of a flow; 0: no limit
 	uint32_t flow_state_size; // zeroed state per flow, from a pool, at the first packet shown;
 				  // 0: none
+	uint32_t flow_state_head; // so much of it is zeroed, and the rest is whatever its last
+				  // user left; 0: all is
 
 	// Returns 0, or -errno with *ret_self untouched.
 	int (*open)(void **ret_self, const struct classifier_config *config);

@@ -17,6 +17,7 @@ struct instance {
 	const struct classifier_ops *ops;
 	void *self;
 	struct pool states; // of the flows it is being shown; empty without flow_state_size
+	uint32_t state_head; // octets of a state to be zeroed
 	uint16_t packets_max; // 0: no limit
 	uint8_t slot; // in flow.state, or NO_SLOT
 };
@@ -71,6 +72,8 @@ static int instance_open(struct classify *c, const struct classify_settings *set
 		REQUIRE(*slots < FLOW_STATES_MAX);
 		in->slot = (*slots)++;
 		c->states[in->slot] = &in->states;
+		in->state_head =
+			ops->flow_state_head > 0 ? ops->flow_state_head : ops->flow_state_size;
 		int err = pool_init(
 			&in->states, settings->dpi_states_max, (ops->flow_state_size + 7) & ~7u);
 		if (err)
@@ -277,7 +280,7 @@ static bool state_take(
 	}
 	uint32_t idx = pool_take(&in->states);
 	if (idx != POOL_NONE) {
-		memset(pool_at(&in->states, idx), 0, in->states.object_size);
+		memset(pool_at(&in->states, idx), 0, in->state_head);
 		flow->state[in->slot] = idx;
 		if (in->ops->verdicts)
 			counter_add(c->counters, COUNTER_dpi_states, 1);
@@ -414,11 +417,22 @@ static void prefetch_states(const struct classify *c, const struct flow *flow)
 		prefetch_octets(pool_at(&c->findings.chunks, flow->findings), 2 * CACHE_LINE);
 }
 
+// The set bits of [from, to).
+static uint64_t bits_between(uint64_t bits, uint32_t from, uint32_t to)
+{
+	if (from >= to)
+		return 0;
+	bits &= UINT64_MAX << from;
+	return bits & UINT64_MAX >> (PACKET_BATCH_MAX - to);
+}
+
 void classify_batch(struct classify *c, struct packet_batch *batch, uint32_t from, uint32_t to,
 	struct flow_table *, struct event_ring *events)
 {
-	for (uint32_t i = from; i < to; i++) {
-		const struct packet *p = &batch->packets[i];
+	uint64_t watched = bits_between(batch->watched, from, to);
+
+	for (; watched != 0; watched &= watched - 1) {
+		const struct packet *p = &batch->packets[__builtin_ctzll(watched)];
 		struct flow *flow = p->flow;
 
 		if (p->fate == PACKET_ARP) {

@@ -30,7 +30,8 @@ void classify_free(struct classify *classify); // accepts NULL
 void classify_memory(const struct classify *classify, struct memory_pools *pools);
 const struct taxonomy *classify_taxonomy(const struct classify *classify);
 
-// Shows packets [from, to) to whoever still wants them. Facts and answers go out as events.
+// Shows those of packets [from, to) that batch->watched names to whoever still wants them. Facts
+// and answers go out as events.
 void classify_batch(struct classify *classify, struct packet_batch *batch, uint32_t from,
 	uint32_t to, struct flow_table *flows, struct event_ring *events);
 

@@ -59,6 +59,8 @@ enum {
 	FLOW_SEEN_MORE = 1 << 5, // something that flow.more keeps
 };
 
+enum { FLOW_UNASKED = UINT16_MAX }; // in `watching`, until core/classify has asked who wants to
+
 enum { FLOW_STATES_MAX = 4 }; // classifiers that keep state by flow
 
 // The rest of a flow: of TCP from its second segment on, of others what few have. It says nothing,

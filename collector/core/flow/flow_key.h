@@ -18,39 +18,51 @@ static inline uint32_t flow_key_u32(const uint8_t *p)
 	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
-// The integer that stands in memory as `value` does in network order.
-static inline uint64_t flow_key_be32(uint32_t value)
+// Both addresses of an IPv4 header as they stand, turned round if `reverse`: the first word's and
+// the third word's four octets.
+static inline void flow_key_ip4_pair(uint64_t words[5], const uint8_t *ip, bool reverse)
 {
-	return FLOW_KEY_SHIFT(0, 4) == 0 ? __builtin_bswap32(value) : (uint64_t)value << 32;
+	unsigned turn = reverse ? 32 : 0;
+	uint64_t pair;
+
+	memcpy(&pair, ip + 12, sizeof(pair));
+	pair = pair << turn | pair >> (-turn & 63);
+	words[0] = FLOW_KEY_SHIFT(0, 4) == 0 ? (uint32_t)pair : pair & ~(uint64_t)UINT32_MAX;
+	words[2] = FLOW_KEY_SHIFT(0, 4) == 0 ? pair >> 32 : pair << 32;
 }
 
-// The two addresses and ports, in order. `ports`: the source's above the destination's. Which way a
-// packet runs is anybody's guess, so there is no branch on it.
+// Two ports, `ports` the source's above the destination's, as the fifth word has them.
+static inline uint64_t flow_key_ports(uint32_t ports, bool reverse)
+{
+	// The lower half is the first end's where the key's octets run up from it.
+	unsigned turn = reverse == (FLOW_KEY_SHIFT(0, 4) == 0) ? 0 : 16;
+
+	return (uint64_t)(ports << turn | ports >> (-turn & 31)) << FLOW_KEY_SHIFT(0, 4);
+}
+
+// The two addresses and ports, in order. Which way a packet runs is anybody's guess, so there is no
+// branch on it: what is turned is rotated, by nothing or by half.
 static inline unsigned flow_key_ip4(uint64_t words[5], const uint8_t *ip, uint32_t ports)
 {
-	uint64_t source = (uint64_t)flow_key_u32(ip + 12) << 16 | ports >> 16;
-	uint64_t destination = (uint64_t)flow_key_u32(ip + 16) << 16 | (ports & 0xffff);
-	uint64_t first = MIN(source, destination), second = MAX(source, destination);
+	uint32_t source = flow_key_u32(ip + 12), destination = flow_key_u32(ip + 16);
+	bool reverse = source > destination;
 
-	words[0] = flow_key_be32((uint32_t)(first >> 16));
-	words[1] = 0;
-	words[2] = flow_key_be32((uint32_t)(second >> 16));
-	words[3] = 0;
-	words[4] = (first & 0xffff) << FLOW_KEY_SHIFT(0, 2) |
-		(second & 0xffff) << FLOW_KEY_SHIFT(2, 2);
-	return source > destination;
+	if (unlikely(source == destination))
+		reverse = ports >> 16 > (ports & 0xffff);
+	flow_key_ip4_pair(words, ip, reverse);
+	words[1] = words[3] = 0;
+	words[4] = flow_key_ports(ports, reverse);
+	return reverse;
 }
 
 static inline unsigned flow_key_ip6(uint64_t words[5], const uint8_t *ip, uint32_t ports)
 {
-	uint64_t source_port = ports >> 16, destination_port = ports & 0xffff;
 	int order = memcmp(ip + 8, ip + 24, 16);
-	bool reverse = order > 0 || (order == 0 && source_port > destination_port);
+	bool reverse = order > 0 || (order == 0 && ports >> 16 > (ports & 0xffff));
 
 	memcpy(words, ip + (reverse ? 24 : 8), 16);
 	memcpy(words + 2, ip + (reverse ? 8 : 24), 16);
-	words[4] = (reverse ? destination_port : source_port) << FLOW_KEY_SHIFT(0, 2) |
-		(reverse ? source_port : destination_port) << FLOW_KEY_SHIFT(2, 2);
+	words[4] = flow_key_ports(ports, reverse);
 	return reverse;
 }
 
@@ -65,6 +77,7 @@ static inline unsigned flow_key_of(struct flow_key *key, const struct packet *pa
 	bool ip6 = packet->bits & PACKET_IP6;
 	uint32_t ports = 0;
 
+	static_assert(offsetof(struct packet, vlan_inner) == offsetof(struct packet, vlan) + 2);
 	static_assert(offsetof(struct flow_key, port) == 32 &&
 		offsetof(struct flow_key, tunnel_id) == 40 &&
 		offsetof(struct flow_key, ip_proto) == 44);
@@ -72,9 +85,11 @@ static inline unsigned flow_key_of(struct flow_key *key, const struct packet *pa
 		ports = flow_key_u32(packet->data + packet->l4_offset);
 	unsigned reverse =
 		unlikely(ip6) ? flow_key_ip6(words, ip, ports) : flow_key_ip4(words, ip, ports);
-	if (vlan_in_key)
-		words[4] |= (uint64_t)packet->vlan << FLOW_KEY_SHIFT(4, 2) |
-			(uint64_t)packet->vlan_inner << FLOW_KEY_SHIFT(6, 2);
+	if (vlan_in_key) {
+		uint32_t tags; // both
+		memcpy(&tags, &packet->vlan, sizeof(tags));
+		words[4] |= (uint64_t)tags << FLOW_KEY_SHIFT(4, 4);
+	}
 	words[5] = (uint64_t)extra->tunnel_id << FLOW_KEY_SHIFT(0, 4) |
 		(uint64_t)packet->ip_proto << FLOW_KEY_SHIFT(4, 1) |
 		(ip6 ? UINT64_C(6) : UINT64_C(4)) << FLOW_KEY_SHIFT(5, 1) |

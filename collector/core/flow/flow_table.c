@@ -618,6 +618,7 @@ static struct flow *flow_begin(
 	if (unlikely(extra->mpls_label != UINT32_MAX))
 		flow_more(flow)->mpls_label = extra->mpls_label;
 	flow->first_flags = p->tcp_flags;
+	flow->watching = FLOW_UNASKED;
 	flow->findings = POOL_NONE;
 	for (unsigned s = 0; s < FLOW_STATES_MAX; s++)
 		flow->state[s] = POOL_NONE;
@@ -711,6 +712,15 @@ static void prefetch_cold(const struct flow *flow)
 	prefetch_octets(&flow->start_ns, sizeof(*flow) - offsetof(struct flow, start_ns));
 	if (flow_has_more(flow))
 		prefetch_octets(flow->more, sizeof(*flow->more));
+}
+
+// What is read of a payload lies beyond the headers' line, in the next or the one after.
+static void prefetch_payload(const struct packet *p)
+{
+	const uint8_t *payload = p->data + p->l4_offset + p->l4_header_len;
+
+	prefetch(payload);
+	prefetch(payload + CACHE_LINE);
 }
 
 static inline struct flow *flow_find(const struct flow_table *t, unsigned i)
@@ -886,6 +896,7 @@ uint32_t flow_table_update(struct flow_table *t, struct packet_batch *batch, uin
 {
 	uint32_t to = batch->count;
 	uint32_t between = t->evicted > 0 ? 0 : WALK_PACKETS - 1; // steps: a mask
+	uint64_t watched = 0;
 
 	for (uint32_t i = from; i < to; i++) {
 		struct packet *p = &batch->packets[i];
@@ -893,17 +904,26 @@ uint32_t flow_table_update(struct flow_table *t, struct packet_batch *batch, uin
 
 		if ((i & between) == 0)
 			step_ahead(t);
-		if (unlikely(p->fate != PACKET_FLOW))
+		if (unlikely(p->fate != PACKET_FLOW)) {
+			watched |= UINT64_C(1) << i;
 			continue;
+		}
 		if (likely(flow != NULL && established(t, flow, p, i))) {
 			count(t, flow, p, sending_end(t, flow, i), p->ip_proto == IP_PROTO_TCP);
-			if (flow->watching != 0) // core/classify needs the cold lines next
-				prefetch_cold(flow);
+			if (flow->watching == 0)
+				continue;
+			prefetch_cold(flow); // core/classify needs the cold lines next
+			prefetch_payload(p);
 		} else if (!update_slow(t, batch, from, i)) {
-			return i;
+			to = i;
+			break;
+		} else {
+			prefetch_payload(p);
 		}
+		watched |= UINT64_C(1) << i;
 	}
-	if (to > from)
+	batch->watched = watched;
+	if (to == batch->count && to > from)
 		t->now_ns = MAX(t->now_ns, batch->packets[to - 1].time_ns);
 	return to;
 }

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { PACKET_BATCH_MAX = 64 };
+enum { PACKET_BATCH_MAX = 64 }; // bits of packet_batch.watched
 
 struct flow;
 
@@ -101,6 +101,8 @@ struct packet_batch {
 	uint32_t count;
 	uint8_t link; // enum link_type of the source that filled it
 	uint64_t now_ns; // the shard's clock: see DESIGN.md, "time"
+	uint64_t watched; // by flow_table_update(), of the packets it went over: bit i: somebody
+			  // may want to see packet i
 };
 
 enum {
