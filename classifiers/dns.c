@@ -5,6 +5,8 @@
 // same id, type and name again, while the first is open, is the same question sent again: its
 // latency runs from the first, and it counts once; likewise the same answer again counts once. An
 // answer to a question not seen makes an entry without latency.
+#include "scalar.h"
+
 #include "dns_name.h"
 #include "tcp_seq.h"
 
@@ -447,6 +449,7 @@ const struct classifier_ops dns_classifier_ops = {
 	.name = "dns",
 	.wants = WANTS_DNS,
 	.flow_state_size = sizeof(struct dns_flow),
+	.flow_state_head = offsetof(struct dns_flow, open),
 	.open = dns_open,
 	.inspect = dns_inspect,
 	.finish = dns_finish,

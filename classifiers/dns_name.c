@@ -1,5 +1,9 @@
 // Domain names off the wire, as text: see dns_name.h.
+#include "scalar.h"
+
 #include "dns_name.h"
+
+#include "core/base/compiler.h"
 
 #include <string.h>
 
@@ -32,6 +36,59 @@ static bool next_label(struct place *p, const struct cursor *message, struct cur
 	return (len & LABEL_TYPE) == 0 && !p->at.bad;
 }
 
+static uint64_t load(const uint8_t *at)
+{
+	uint64_t word;
+
+	memcpy(&word, at, sizeof(word));
+	return word;
+}
+
+// Not 0 where one of the eight octets is `octet`: from its carry on, octets behind it may be marked
+// as well.
+static uint64_t octet_marks(uint64_t word, uint8_t octet)
+{
+	uint64_t ones = UINT64_MAX / UINT8_MAX, off = word ^ ones * octet;
+
+	return (off - ones) & ~off & ones << 7;
+}
+
+static bool needs_escape(uint64_t word)
+{
+	return (octet_marks(word, '.') | octet_marks(word, '\\')) != 0;
+}
+
+// Copies a label, word by word: the last word ends where the label does. False: some octet needs a
+// backslash, and what was written is none.
+static bool copy_plain(uint8_t *to, const uint8_t *from, size_t len)
+{
+	uint64_t word = 0;
+	bool plain = true;
+
+	if (len >= sizeof(word)) {
+		for (size_t at = 0; at < len; at += sizeof(word)) {
+			size_t place = MIN(at, len - sizeof(word));
+			word = load(from + place);
+			memcpy(to + place, &word, sizeof(word));
+			plain &= !needs_escape(word);
+		}
+		return plain;
+	}
+	if (len >= sizeof(uint32_t)) {
+		uint32_t first, last;
+		memcpy(&first, from, sizeof(first));
+		memcpy(&last, from + len - sizeof(last), sizeof(last));
+		memcpy(to, &first, sizeof(first));
+		memcpy(to + len - sizeof(last), &last, sizeof(last));
+		return !needs_escape((uint64_t)last << 32 | first);
+	}
+	for (size_t i = 0; i < len; i++) {
+		to[i] = from[i];
+		word = word << 8 | from[i];
+	}
+	return !needs_escape(word);
+}
+
 static bool append_label(struct dns_name *name, const struct cursor *label)
 {
 	// What fits when every octet needs a backslash.
@@ -48,6 +105,10 @@ static bool append_label(struct dns_name *name, const struct cursor *label)
 	}
 	if (len > 0)
 		text[len++] = '.';
+	if (likely(roomy && copy_plain(text + len, label->at, label->left))) {
+		name->len = (uint16_t)(len + label->left);
+		return true;
+	}
 	for (size_t i = 0; i < label->left; i++) {
 		if (label->at[i] == '.' || label->at[i] == '\\')
 			text[len++] = '\\';

@@ -3,6 +3,8 @@
 //
 // Nothing is buffered: a head that goes on in further segments is followed as long as they come in
 // order, and each line counts that is whole in one segment.
+#include "scalar.h"
+
 #include "tcp_seq.h"
 
 #include "core/base/cursor.h"

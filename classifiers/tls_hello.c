@@ -2,6 +2,8 @@
 // for older ones): which server it asks for, and what it offers. Looks for it at the beginning of
 // the first segments with data, so that a hello after STARTTLS or CONNECT is found as well. Of a
 // hello that goes on in the next segment it takes the extensions that stand here as a whole.
+#include "scalar.h"
+
 #include "core/base/cursor.h"
 #include "core/classify/classifier.h"
 
