@@ -157,14 +157,10 @@ static void take_query(struct message *m, const struct question *q)
 	report_dns_counts(m->report, 1, 0, 0);
 }
 
-// A mark of an answer, never 0 (FNV-1a: nothing hangs on a collision but one duplicate answer).
+// A mark of an answer, never 0: nothing hangs on a collision but one duplicate answer.
 static uint32_t mark_of(const struct question *q)
 {
-	uint32_t mark = UINT32_C(2166136261) ^ q->id ^ (uint32_t)q->type << 16;
-
-	for (uint32_t i = 0; i < q->name.len; i++)
-		mark = (mark ^ q->name.text[i]) * UINT32_C(16777619);
-	return mark | 1;
+	return dns_name_mark(&q->name, q->id | (uint32_t)q->type << 16) | 1;
 }
 
 static bool was_answered(const struct dns_flow *flow, uint32_t mark)

@@ -177,6 +177,23 @@ bool dns_name_equal(const uint8_t *a, size_t a_len, const uint8_t *b, size_t b_l
 	return true;
 }
 
+uint32_t dns_name_mark(const struct dns_name *name, uint32_t seed)
+{
+	const uint64_t odd = UINT64_C(0x9e3779b97f4a7c15); // 2^64 by the golden ratio
+	uint64_t mark = (seed ^ (uint64_t)name->len << 32) * odd;
+
+	if (name->len < sizeof(uint64_t)) {
+		for (size_t i = 0; i < name->len; i++)
+			mark = (mark ^ name->text[i]) * odd;
+		return (uint32_t)(mark >> 32);
+	}
+	for (size_t at = 0; at < name->len; at += sizeof(uint64_t)) {
+		mark ^= load(name->text + MIN(at, name->len - sizeof(uint64_t)));
+		mark = (mark ^ mark >> 32) * odd;
+	}
+	return (uint32_t)(mark >> 32);
+}
+
 bool dns_name_same(const struct cursor *message, const struct cursor *a, const struct cursor *b)
 {
 	struct place p = {.at = *a, .part = a->at}, q = {.at = *b, .part = b->at};

@@ -28,6 +28,10 @@ void dns_name_skip(struct cursor *c);
 // Compares as resolvers do: ASCII letters without case (RFC 4343 section 3).
 bool dns_name_equal(const uint8_t *a, size_t a_len, const uint8_t *b, size_t b_len);
 
+// A number that equal names and seeds have in common, and others hardly ever: not against somebody
+// who looks for two that do.
+uint32_t dns_name_mark(const struct dns_name *name, uint32_t seed);
+
 // Whether the names at `a` and `b`, which lie inside `message`, are one. False where either is
 // none.
 bool dns_name_same(const struct cursor *message, const struct cursor *a, const struct cursor *b);

@@ -173,6 +173,24 @@ static void repeats_count_once(void **)
 	talk_close(t, "repeated");
 }
 
+// Answers whose number and first letter differ alike are none of them another's repetition.
+static void alike_is_not_repeated(void **)
+{
+	struct talk *t = udp();
+	struct frame one = message(1, RESPONSE, "1.example", A);
+	struct frame two = message(2, RESPONSE, "2.example", A);
+	struct frame short_one = message(1, RESPONSE, "1.c", A);
+	struct frame short_two = message(2, RESPONSE, "2.c", A);
+
+	say(t, 1, &one, 0);
+	say(t, 1, &two, 0);
+	say(t, 1, &short_one, 0);
+	say(t, 1, &short_two, 0);
+	say(t, 1, &short_one, 0);
+	assert_int_equal(t->report->dns_answers, 4);
+	talk_close(t, "alike");
+}
+
 static void an_answer_without_its_question(void **)
 {
 	struct talk *t = udp();
@@ -506,6 +524,7 @@ int main(void)
 		cmocka_unit_test(failures_and_silence),
 		cmocka_unit_test(the_flow_ends_before_the_answer),
 		cmocka_unit_test(repeats_count_once),
+		cmocka_unit_test(alike_is_not_repeated),
 		cmocka_unit_test(an_answer_without_its_question),
 		cmocka_unit_test(another_id_type_or_end_is_another_question),
 		cmocka_unit_test(many_open_questions),
