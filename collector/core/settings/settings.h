@@ -82,9 +82,11 @@ enum setting_log { SETTING_LOG_ERROR, SETTING_LOG_WARNING, SETTING_LOG_INFO };
 		"With several shards, live: the kernel shares packets out by its own hash, or by " \
 		"a " \
 		"program of ours, which also knows MPLS and fragments") \
-	X(snaplen, "capture.snaplen", NUMBER, "2048", 64, 262144, "Octets kept of each frame") \
+	X(snaplen, "capture.snaplen", NUMBER, "2048", 64, 262144, \
+		"Octets kept of each frame, live; files have theirs") \
 	X(buffer, "capture.buffer", BYTES, "16MiB", 1 << 20, 1 << 30, \
-		"The kernel's ring for live capture, for each shard") \
+		"The kernel's ring for live capture, for each shard; with weir-dpdk a port's " \
+		"packets") \
 	X(poll, "capture.poll", DURATION, "100ms", 1, 1000, "The longest wait for packets") \
 	X(promiscuous, "capture.promiscuous", FLAG, "yes", 0, 0, "Also frames for other stations") \
 	X(mtu, "capture.mtu", NUMBER, "1500", 68, 65535, \
