@@ -19,6 +19,7 @@ struct pool {
 	uint32_t fresh; // objects from here on were never taken
 	uint32_t max;
 	uint32_t object_size;
+	uint32_t odd_inverse, twos; // object_size is 2^twos times an odd number, this its inverse
 	uint32_t used;
 	uint32_t peak;
 };
@@ -38,7 +39,12 @@ static inline void *pool_at(const struct pool *pool, uint32_t idx)
 
 static inline uint32_t pool_index(const struct pool *pool, const void *object)
 {
-	return (uint32_t)((size_t)((const uint8_t *)object - pool->objects) / pool->object_size);
+	size_t offset = (size_t)((const uint8_t *)object - pool->objects);
+
+	// It divides without a rest, hence by multiplying (Granlund and Montgomery, "Division by
+	// Invariant Integers using Multiplication", 1994, section 9).
+	INVARIANT(offset % pool->object_size == 0);
+	return (uint32_t)(offset >> pool->twos) * pool->odd_inverse;
 }
 
 // Index of an object whose content is whatever its last user left (zero if it had none), or

@@ -24,6 +24,7 @@ struct answer_pair {
 	struct pair_name names[ANSWERS_KEPT]; // newest first
 };
 static_assert(offsetof(struct answer_pair, names) == CACHE_LINE);
+enum { LINES_READ = 2 }; // most have one name, and little else is asked for
 static_assert(sizeof(struct answer_pair) == 4 * CACHE_LINE);
 
 int answers_init(
@@ -37,8 +38,10 @@ int answers_init(
 	answers->key = key;
 	while (buckets < max)
 		buckets *= 2;
-	answers->bucket_mask = buckets - 1;
 	answers->names_size = buckets * ANSWER_NAME_OCTETS;
+	// Few stand behind another, which lies far.
+	buckets *= 2;
+	answers->bucket_mask = buckets - 1;
 	answers->buckets = memory_reserve(buckets * sizeof(uint32_t));
 	answers->names = memory_reserve(answers->names_size);
 	if (answers->buckets == NULL || answers->names == NULL)
@@ -201,7 +204,7 @@ static struct answer_pair *get_pair(struct answers *answers, uint32_t bucket,
 		forget_oldest(answers);
 	uint32_t idx = pool_take(&answers->pool);
 	pair = pool_at(&answers->pool, idx);
-	memset(pair, 0, sizeof(*pair));
+	memset(pair, 0, offsetof(struct answer_pair, names)); // of these, as many as are counted
 	pair->asker = *asker;
 	memcpy(pair->server_ip, server_ip, server_ip6 ? 16 : 4);
 	pair->server_ip6 = server_ip6;
@@ -265,9 +268,7 @@ void answers_fetch_pair(const struct answers *answers, uint32_t bucket)
 
 	if (idx == POOL_NONE)
 		return;
-	const uint8_t *pair = pool_at(&answers->pool, idx);
-	for (size_t line = 0; line < sizeof(struct answer_pair); line += CACHE_LINE)
-		__builtin_prefetch(pair + line);
+	prefetch_octets(pool_at(&answers->pool, idx), LINES_READ * CACHE_LINE);
 }
 
 void answers_fetch_around(const struct answers *answers, uint32_t bucket)

@@ -120,7 +120,9 @@ static struct usage_window *window_of(struct usage *usage, uint64_t when_ns)
 			unused = &usage->windows[i];
 	if (unused == NULL)
 		return NULL;
-	*unused = (struct usage_window){.start_s = when_s / usage->window_s * usage->window_s,
+	uint64_t number = when_s / usage->window_s;
+	*unused = (struct usage_window){.start_s = number * usage->window_s,
+		.number = number,
 		.open = true,
 		.first = POOL_NONE,
 		.last = POOL_NONE};
@@ -237,10 +239,9 @@ static void add_delta(const struct usage *usage, const struct usage_window *wind
 
 // Whether a client is not yet a member of the window's total or "other" by `mask`; makes it
 // one.
-static bool becomes_member(const struct usage *usage, const struct usage_window *window,
-	struct client *c, uint32_t *mask)
+static bool becomes_member(const struct usage_window *window, struct client *c, uint32_t *mask)
 {
-	uint64_t number = window->start_s / usage->window_s;
+	uint64_t number = window->number;
 
 	if (number > c->member_newest) {
 		uint64_t by = number - c->member_newest;
@@ -268,7 +269,7 @@ static void book_other(struct usage *usage, struct usage_window *window,
 	add_delta(usage, window, window->other, delta);
 	for (unsigned i = 0; i < 2; i++)
 		if (clients[i] != NULL &&
-			becomes_member(usage, window, clients[i], &clients[i]->member_other))
+			becomes_member(window, clients[i], &clients[i]->member_other))
 			window->other->members++;
 }
 
@@ -347,7 +348,7 @@ void usage_book_total(
 	add_delta(usage, window, window->total, delta);
 	for (unsigned i = 0; i < 2; i++)
 		if (clients[i] != NULL &&
-			becomes_member(usage, window, clients[i], &clients[i]->member_total))
+			becomes_member(window, clients[i], &clients[i]->member_total))
 			window->total->members++;
 }
 
@@ -410,10 +411,9 @@ static void forget_entries(struct usage *usage, struct usage_window *window)
 }
 
 // A later delta makes another row, of which nobody is a member yet.
-static void forget_members(
-	const struct usage *usage, const struct usage_window *window, struct client_table *clients)
+static void forget_members(const struct usage_window *window, struct client_table *clients)
 {
-	uint64_t number = window->start_s / usage->window_s;
+	uint64_t number = window->number;
 
 	for (uint32_t idx = 0; idx < clients->pool.fresh; idx++) {
 		struct client *c = pool_at(&clients->pool, idx);
@@ -427,7 +427,7 @@ static void forget_members(
 void usage_close(struct usage *usage, struct usage_window *window, struct client_table *clients)
 {
 	forget_entries(usage, window);
-	forget_members(usage, window, clients);
+	forget_members(window, clients);
 	window->open = false;
 	usage->due_ns = UINT64_MAX;
 	for (uint32_t i = 0; i < USAGE_WINDOWS_MAX; i++)

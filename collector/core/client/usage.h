@@ -61,6 +61,7 @@ static inline uint64_t usage_client(const struct usage_entry *entry)
 
 struct usage_window {
 	uint64_t start_s;
+	uint64_t number; // windows before it since the epoch
 	bool open;
 	uint32_t first, last; // entries, in the order in which they came
 	uint32_t count;

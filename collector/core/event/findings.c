@@ -162,23 +162,52 @@ static bool server_name_strike(
 	return false;
 }
 
-void findings_append(struct findings_pool *pool, uint32_t *head, enum finding kind, uint8_t source,
-	const void *bytes, size_t len)
+// What stands before an entry's bytes, and of a DNS entry its fixed part. Octet by octet: what was
+// only just written, piece by piece, is slow to read as a whole.
+static void stream_begin_entry(struct findings_pool *pool, struct chunk *first, enum finding kind,
+	uint8_t source, size_t len, const struct dns_finding *entry)
 {
-	bool dns = kind == FINDING_DNS;
+	uint8_t head[ENTRY_HEADER + DNS_FIXED];
+	struct chunk *last = chunk_at(pool, first->last);
+	size_t size = ENTRY_HEADER + (entry == NULL ? 0 : DNS_FIXED);
+	bool fits = last->used + size <= CHUNK_BYTES;
+	uint8_t *to = fits ? last->bytes + last->used : head;
+
+	to[0] = (uint8_t)kind;
+	to[1] = source;
+	to[2] = (uint8_t)(len & 0xff);
+	to[3] = (uint8_t)(len >> 8);
+	if (entry != NULL) {
+		struct dns_finding fixed = {.latency_us = entry->latency_us};
+		apart();
+		fixed.type = entry->type;
+		apart();
+		fixed.rcode = entry->rcode;
+		memcpy(to + ENTRY_HEADER, &fixed, DNS_FIXED);
+	}
+	if (!fits) {
+		stream_write(pool, first, head, size);
+		return;
+	}
+	last->used = (uint8_t)(last->used + size);
+	first->size = (uint16_t)(first->size + size);
+}
+
+// `entry`: of a DNS entry, whose fixed part stands before the bytes; else NULL.
+static void append(struct findings_pool *pool, uint32_t *head, enum finding kind, uint8_t source,
+	const struct dns_finding *entry, const void *bytes, size_t bytes_len)
+{
+	bool dns = entry != NULL;
+	size_t len = bytes_len + (dns ? DNS_FIXED : 0);
 	struct chunk *first = stream_of(pool, *head, dns);
 
-	REQUIRE(kind > FINDING_NONE && kind < FINDING_COUNT);
-	if (len > FINDING_TEXT_MAX && !dns)
-		len = FINDING_TEXT_MAX;
 	size_t size = first == NULL ? 0 : first->size;
 	size_t needed = ENTRY_HEADER + len;
 	// No list of entries is broken off in the middle for want of a chunk.
 	size_t last_room = first == NULL ? 0 : CHUNK_BYTES - chunk_at(pool, first->last)->used;
 	size_t beyond = needed > last_room ? needed - last_room : 0;
 	size_t chunks = (beyond + CHUNK_BYTES - 1) / CHUNK_BYTES;
-	bool full = dns ? len < DNS_FIXED || len > DNS_FIXED + DNS_NAME_MAX ||
-			findings_dns_count(pool, *head) >= DNS_ENTRIES_MAX
+	bool full = dns ? findings_dns_count(pool, *head) >= DNS_ENTRIES_MAX
 			: size + needed > STREAM_MAX;
 
 	if (!dns && first != NULL && (first->kinds & 1u << kind)) {
@@ -194,10 +223,8 @@ void findings_append(struct findings_pool *pool, uint32_t *head, enum finding ki
 	}
 	if (first == NULL)
 		first = stream_begin(pool, head, dns);
-	uint8_t header[ENTRY_HEADER] = {
-		(uint8_t)kind, source, (uint8_t)(len & 0xff), (uint8_t)(len >> 8)};
-	stream_write(pool, first, header, sizeof(header));
-	stream_write(pool, first, bytes, len);
+	stream_begin_entry(pool, first, kind, source, len, entry);
+	stream_write(pool, first, bytes, bytes_len);
 	first->kinds = (uint16_t)(first->kinds | 1u << kind);
 	if (dns)
 		first->dns++;
@@ -206,13 +233,15 @@ void findings_append(struct findings_pool *pool, uint32_t *head, enum finding ki
 void findings_append_dns(
 	struct findings_pool *pool, uint32_t *head, const struct dns_finding *entry)
 {
-	uint8_t bytes[DNS_FIXED + DNS_NAME_MAX];
-	size_t name_len = MIN(entry->name_len, (uint16_t)DNS_NAME_MAX);
+	append(pool, head, FINDING_DNS, 0, entry, entry->name,
+		MIN(entry->name_len, (uint16_t)DNS_NAME_MAX));
+}
 
-	memcpy(bytes, entry, DNS_FIXED);
-	if (name_len > 0)
-		memcpy(bytes + DNS_FIXED, entry->name, name_len);
-	findings_append(pool, head, FINDING_DNS, 0, bytes, DNS_FIXED + name_len);
+void findings_append(struct findings_pool *pool, uint32_t *head, enum finding kind, uint8_t source,
+	const void *bytes, size_t len)
+{
+	REQUIRE(kind > FINDING_NONE && kind < FINDING_COUNT && kind != FINDING_DNS);
+	append(pool, head, kind, source, NULL, bytes, MIN(len, (size_t)FINDING_TEXT_MAX));
 }
 
 uint32_t findings_dns_count(const struct findings_pool *pool, uint32_t head)

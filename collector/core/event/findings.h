@@ -120,8 +120,8 @@ struct findings_pool {
 int findings_pool_init(struct findings_pool *pool, uint32_t chunks_max, struct counters *counters);
 void findings_pool_fini(struct findings_pool *pool);
 
-// Appends one finding to the chunk list that starts at *head (POOL_NONE: none yet). What does not
-// fit is counted as findings_lost.
+// Appends one finding, not of DNS, to the chunk list that starts at *head (POOL_NONE: none yet).
+// What does not fit is counted as findings_lost.
 void findings_append(struct findings_pool *pool, uint32_t *head, enum finding kind, uint8_t source,
 	const void *bytes, size_t len);
 // A DNS entry: beyond DNS_ENTRIES_MAX of them it is lost as well, so the caller makes room first.
