@@ -18,7 +18,7 @@ enum { RING_BYTES = 4 << 20 };
 #define LEDGER_NAP_NS (10 * NS_PER_MS)
 // The blocks between reader and shards hold more than comes meanwhile. To sleep and wake up costs
 // as much as some ten packets do.
-#define BLOCKS_NAP_NS (400 * NS_PER_US)
+#define BLOCKS_NAP_NS (1000 * NS_PER_US)
 
 enum purpose {
 	PURPOSE_FLOWS = 0x666c6f77,

@@ -13,7 +13,8 @@
 #include <string.h>
 
 enum {
-	BLOCKS = 64, // of each shard; a power of two
+	BLOCKS = 128, // of each shard; a power of two
+	COPIES = 64, // how many of them have frames of their own at a time
 	FRAME_MAX = 262144, // no source has larger ones
 	BLOCK_SIZE = FRAME_MAX, // octets of frames: more than a batch of Ethernet's
 	// The reader's batches, for each shard, after which blocks go out though they are not full:
@@ -40,7 +41,8 @@ struct block {
 	struct parcel parcels[PACKET_BATCH_MAX]; // not of the reading shard
 	uint32_t count;
 	uint32_t used; // octets of frames
-	uint8_t *frames; // BLOCK_SIZE: copies of those that the source does not lend
+	uint8_t *
+		frames; // BLOCK_SIZE: copies of those that the source does not lend; NULL: none yet
 	struct capture_loan *loans[BLOCK_LOANS]; // held: frames that lie where the source has them
 	uint32_t loan_count;
 	_Alignas(CACHE_LINE) struct packet_batch
@@ -54,6 +56,8 @@ struct capture {
 	struct block *filling; // reader
 	struct block *spare[BLOCKS]; // reader: empty ones
 	uint32_t spare_count;
+	uint8_t *spare_frames[COPIES]; // reader
+	uint32_t spare_frames_count;
 	uint64_t left; // reader: bit i: packet i of the source's batch is to be handed to it
 	struct dispatch *reads; // whose reader its shard is; NULL: of none
 	// Shard: what it has taken and not released, and the block that it takes next.
@@ -83,7 +87,7 @@ struct dispatch {
 
 static size_t frames_bytes(const struct dispatch *d)
 {
-	return (size_t)d->config.shard_count * BLOCKS * BLOCK_SIZE;
+	return (size_t)d->config.shard_count * COPIES * BLOCK_SIZE;
 }
 
 static size_t blocks_bytes(const struct dispatch *d)
@@ -100,11 +104,11 @@ static int end_init(struct dispatch *d, uint32_t shard)
 	int err = ring_init(&end->full, BLOCKS);
 	if (!err)
 		err = ring_init(&end->empty, BLOCKS);
-	for (size_t i = 0; !err && i < (own ? OWN_BLOCKS : BLOCKS); i++) {
-		size_t at = (size_t)shard * BLOCKS + i;
-		d->blocks[at].frames = d->frames + at * BLOCK_SIZE;
-		end->spare[end->spare_count++] = &d->blocks[at];
-	}
+	for (size_t i = 0; i < (own ? OWN_BLOCKS : BLOCKS); i++)
+		end->spare[end->spare_count++] = &d->blocks[(size_t)shard * BLOCKS + i];
+	for (size_t i = 0; i < COPIES; i++)
+		end->spare_frames[end->spare_frames_count++] =
+			d->frames + ((size_t)shard * COPIES + i) * BLOCK_SIZE;
 	return err;
 }
 
@@ -240,6 +244,9 @@ static void take_back(struct capture *end, struct block *block)
 {
 	for (uint32_t i = 0; i < block->loan_count; i++)
 		capture_give_back(block->loans[i]);
+	if (block->frames != NULL)
+		end->spare_frames[end->spare_frames_count++] = block->frames;
+	block->frames = NULL;
 	block->count = block->used = block->loan_count = 0;
 	end->spare[end->spare_count++] = block;
 }
@@ -297,7 +304,7 @@ static bool copy_frame(struct block *block, struct packet *p)
 {
 	uint8_t *frame = block->frames + block->used;
 
-	if (p->cap_len > BLOCK_SIZE - block->used)
+	if (block->frames == NULL || p->cap_len > BLOCK_SIZE - block->used)
 		return false;
 	memcpy(frame, p->data, p->cap_len);
 	block->used += (p->cap_len + CACHE_LINE - 1) & ~(uint32_t)(CACHE_LINE - 1);
@@ -376,13 +383,16 @@ static inline uint64_t fill(
 	return left;
 }
 
-static bool take_spare(struct capture *end)
+// Whether it has another block, with frames if bytes must be copied.
+static bool take_spare(struct capture *end, bool copies)
 {
-	if (end->spare_count == 0)
+	if (end->spare_count == 0 || (copies && end->spare_frames_count == 0))
 		take_all_back(end);
-	if (end->spare_count == 0)
+	if (end->spare_count == 0 || (copies && end->spare_frames_count == 0))
 		return false;
 	end->filling = end->spare[--end->spare_count];
+	if (copies)
+		end->filling->frames = end->spare_frames[--end->spare_frames_count];
 	return true;
 }
 
@@ -412,7 +422,7 @@ static int hand_to(struct dispatch *d, struct capture *end)
 	uint64_t before = end->left;
 
 	while (end->left != 0) {
-		if (end->filling == NULL && !take_spare(end))
+		if (end->filling == NULL && !take_spare(end, d->loan == NULL))
 			break;
 		if (!put_some(d, end))
 			hand_over(end);
