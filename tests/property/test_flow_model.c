@@ -202,7 +202,7 @@ static void take_ended(struct flow_table *t, struct segments *out)
 		s->proto = flow->key.ip_proto;
 		s->reason = flow->end_reason;
 		s->flow_start = flow->start_ns;
-		s->start = flow->segment_start_ns;
+		s->start = flow_segment_start(flow);
 		s->end = flow->last_ns;
 		s->when = flow->ended_ns;
 		s->packets = flow->packets[0] + flow->packets[1];

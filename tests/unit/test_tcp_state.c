@@ -76,11 +76,11 @@ static void test_first_segment_touches_little(void **)
 static void test_handshake_rtt(void **)
 {
 	handshake(100, 900);
-	assert_int_equal(flow_more(&flow)->rtt_server_us, 250);
-	assert_int_equal(flow_more(&flow)->rtt_client_us, 5);
+	assert_int_equal(flow.rtt_server_us, 250);
+	assert_int_equal(flow.rtt_client_us, 5);
 	// Later segments do not change it.
 	send((struct sent){0, TCP_ACK, 101, 901, 10, 9000, 100});
-	assert_int_equal(flow_more(&flow)->rtt_client_us, 5);
+	assert_int_equal(flow.rtt_client_us, 5);
 }
 
 static void test_repeated_syn(void **)
@@ -91,8 +91,8 @@ static void test_repeated_syn(void **)
 	send((struct sent){1, TCP_SYN | TCP_ACK, 900, 101, 0, 2250, 100});
 	send((struct sent){1, TCP_SYN | TCP_ACK, 900, 101, 0, 2300, 100});
 	send((struct sent){0, TCP_ACK, 101, 901, 0, 2305, 100});
-	assert_int_equal(flow_more(&flow)->rtt_server_us, 250);
-	assert_int_equal(flow_more(&flow)->rtt_client_us, 55);
+	assert_int_equal(flow.rtt_server_us, 250);
+	assert_int_equal(flow.rtt_client_us, 55);
 	assert_int_equal(flow_more(&flow)->syn_retransmissions, 2);
 }
 
@@ -101,7 +101,7 @@ static void test_time_that_runs_back_leaves_no_rtt(void **)
 	begin();
 	send((struct sent){0, TCP_SYN, 100, 0, 0, 5000, 100});
 	send((struct sent){1, TCP_SYN | TCP_ACK, 900, 101, 0, 4000, 100});
-	assert_int_equal(flow_more(&flow)->rtt_server_us, UINT32_MAX);
+	assert_int_equal(flow.rtt_server_us, UINT32_MAX);
 }
 
 static void test_retransmission_and_wrap(void **)

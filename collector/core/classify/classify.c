@@ -183,8 +183,7 @@ static uint16_t who_watches(
 
 static void forget_opening(struct flow *flow)
 {
-	if (flow_has_more(flow))
-		flow->more->opening_seq[0] = flow->more->opening_seq[1] = 0;
+	flow->opening_seq[0] = flow->opening_seq[1] = 0;
 }
 
 static void flow_begin(struct classify *c, struct flow *flow, const struct packet *p)
@@ -217,11 +216,10 @@ static void view_of(struct flow_view *view, const struct flow *flow, unsigned fr
 		.first_end = flow->first_end,
 		.first_flags = flow->first_flags,
 		.opening = flow->opening,
+		.opening_seq = {flow->opening_seq[0], flow->opening_seq[1]},
 		.payload_packets = flow->payload_packets,
 		.bare_packets = flow->packets_before_payload,
 	};
-	if (flow_has_more(flow))
-		memcpy(view->opening_seq, flow->more->opening_seq, sizeof(view->opening_seq));
 }
 
 static struct report report_of(struct classify *c, struct flow *flow, struct event_ring *events)
@@ -341,7 +339,7 @@ static void opening_track(struct flow *flow, const struct packet *p)
 		flow->opening |= OPENING_ACK;
 	}
 	if (p->tcp_flags & TCP_ACK) {
-		uint32_t *next = flow_more(flow)->opening_seq;
+		uint32_t *next = flow->opening_seq;
 		if (next[0] == 0 || next[1] == 0) {
 			next[end] = seq + (p->tcp_flags & TCP_SYN ? 1 : 0);
 			if (flow->packets_before_payload > 0)

@@ -60,14 +60,14 @@ static void fill_flow(struct segment_event *e, const struct flow *flow)
 	e->category = flow->category;
 	e->risk_score = flow->risk_score;
 	e->visibility = visibility_of(flow);
-	e->mpls_label = e->rtt_client_us = e->rtt_server_us = e->first_reply_us = NOT_KNOWN_32;
+	bool next = flow->seen & FLOW_SEEN_NEXT;
+	e->rtt_client_us = next ? flow->rtt_client_us : NOT_KNOWN_32;
+	e->rtt_server_us = next ? flow->rtt_server_us : NOT_KNOWN_32;
+	e->first_reply_us = flow->seen & FLOW_SEEN_REPLY ? flow->first_reply_us : NOT_KNOWN_32;
+	e->mpls_label = NOT_KNOWN_32;
 	if (flow_has_more(flow)) {
-		const struct flow_more *more = flow->more;
-		e->risk_bits = more->risk_bits;
-		e->mpls_label = more->mpls_label;
-		e->rtt_client_us = more->rtt_client_us;
-		e->rtt_server_us = more->rtt_server_us;
-		e->first_reply_us = more->first_reply_us;
+		e->risk_bits = flow->more->risk_bits;
+		e->mpls_label = flow->more->mpls_label;
 	}
 }
 
@@ -94,7 +94,7 @@ static void fill_tcp(struct segment_event *e, const struct flow *flow)
 // What was counted since the last segment.
 static void fill_counters(struct segment_event *e, const struct flow *flow)
 {
-	e->start_ns = flow->segment_start_ns;
+	e->start_ns = flow_segment_start(flow);
 	e->end_ns = flow->last_ns;
 	for (unsigned end = 0; end < 2; end++) {
 		e->packets[end] = flow->packets[end];
@@ -131,12 +131,13 @@ void segment_write(struct report *report, enum end_reason reason, bool zero)
 		else
 			fill_counters(e, flow);
 		e->end_reason = (uint8_t)reason;
-		e->segment = flow->segment;
+		e->segment = flow_has_more(flow) ? flow->more->segment : 0;
 		e->findings_size = (uint16_t)findings_bytes;
 		if (found)
 			findings_copy(report->findings, flow->findings, e->findings);
 	}
-	flow->segment++;
+	if (reason == END_ACTIVE)
+		flow_more(flow)->segment++;
 	if (found)
 		findings_give_dns(report->findings, &flow->findings);
 	if (!zero && flow_has_more(flow)) {

@@ -56,32 +56,32 @@ enum flow_bits {
 // In `seen`.
 enum {
 	FLOW_SEEN_LONG = 1 << 4, // a segment before this one was reported
-	FLOW_SEEN_MORE = 1 << 5, // something that flow.more keeps
+	FLOW_SEEN_NEXT = 1 << 5, // of TCP a second segment: flow_goes_on()
+	FLOW_SEEN_MORE = 1 << 6, // something that flow.more keeps
+	FLOW_SEEN_REPLY = 1 << 7, // payload that answers the initiator's first: first_reply_us
 };
 
 enum { FLOW_UNASKED = UINT16_MAX }; // in `watching`, until core/classify has asked who wants to
 
-enum { FLOW_STATES_MAX = 4 }; // classifiers that keep state by flow
+enum { FLOW_STATES_MAX = 3 }; // classifiers that keep state by flow
 
-// The rest of a flow: of TCP from its second segment on, of others what few have. It says nothing,
-// and nobody has touched its memory, while flow.seen is without FLOW_SEEN_MORE: flow_more().
+// The rest of a flow, what few have. It says nothing, and nobody has touched its memory, while
+// flow.seen is without FLOW_SEEN_MORE: flow_more().
 struct flow_more {
-	// What is not in TCP's order (tcp_state.c).
-	_Alignas(CACHE_LINE) uint32_t acked[2]; // highest acknowledgement of that end's data, once
-						// it has sent FIN
-	uint32_t hole_start[2]; // the latest range skipped, [start, end): what fills it was late
+	// What is not in TCP's order (tcp_state.c): the latest range skipped, [start, end). What
+	// fills it was late.
+	_Alignas(CACHE_LINE) uint32_t hole_start[2];
 	uint32_t hole_end[2];
 	uint32_t retransmissions[2]; // of the segment, as all that is counted below
 	uint32_t out_of_order[2];
-	uint32_t opening_seq[2]; // core/classify's: TCP before its first payload: next expected
-				 // from each end; 0: unknown
-	uint32_t rtt_client_us, rtt_server_us; // UINT32_MAX: not known
-	uint32_t first_reply_us; // the same
-	uint32_t mpls_label; // UINT32_MAX: none
-
 	uint64_t gap_bytes[2]; // acknowledged but never seen
+	uint64_t segment_start_ns; // of the segment's first packet; the first segment's is the
+				   // flow's
+
 	uint64_t risk_bits; // nDPI's
+	uint32_t mpls_label; // UINT32_MAX: none
 	uint32_t dns_queries, dns_answers, dns_failures;
+	uint32_t segment; // segments written so far (core/classify counts)
 	uint8_t syn_retransmissions, fin_retransmissions; // saturating
 };
 
@@ -101,24 +101,33 @@ struct flow {
 	uint64_t packets[2];
 	uint64_t bytes[2]; // L3 octets
 	uint64_t payload[2]; // L4 payload octets
-	uint64_t cut_ns; // when the segment is due: the flow's start + n x the active timeout
+	union {
+		uint64_t cut_ns; // when the segment is due: the flow's start + n x the active
+				 // timeout
+		uint64_t ended_ns; // while on the list: when it was due; the event's time
+	};
 	uint32_t next_seq[2]; // TCP, by end: one past the highest octet seen
 
 	// Cold lines.
 	uint64_t start_ns; // table time of the flow's first packet
-	uint64_t segment_start_ns; // of the segment's first packet
-	uint64_t ended_ns; // while on the list: when it was due; the event's time
 	uint64_t id; // keyed over key and start; the same in each segment
 	uint64_t
 		handshake_ts_ns; // capture's own time of the last SYN, then of the SYN/ACK, for RTT
-	uint64_t first_payload_ts_ns; // the same of the initiator's first payload; 0: none yet
+	union {
+		uint64_t first_payload_ts_ns; // the same of the initiator's first payload; 0: none
+					      // yet
+		uint32_t first_reply_us; // once FLOW_SEEN_REPLY
+	};
+	// Once FLOW_SEEN_NEXT.
+	uint32_t acked[2]; // highest acknowledgement of that end's data, once it has sent FIN
+	uint32_t rtt_client_us, rtt_server_us; // UINT32_MAX: not known
 	uint32_t hash;
-	uint32_t segment; // segments written so far (core/classify counts)
+	uint16_t zero_window[2]; // of the segment, saturating
 	uint8_t end_reason; // enum end_reason, while on the list
 	uint8_t iface;
 	uint8_t has_mac; // bit e: the MAC of end e is known
 	uint8_t first_end; // which end sent the first packet
-	uint16_t zero_window[2]; // of the segment, saturating
+	uint32_t findings; // core/classify's: first chunk, or POOL_NONE
 
 	struct flow_more *more; // its own
 	uint8_t mac[2][6]; // by end; see has_mac
@@ -131,7 +140,8 @@ struct flow {
 	uint8_t opening; // enum opening (classifier.h)
 	uint8_t dpi; // enum dpi
 	uint8_t confidence; // enum confidence
-	uint32_t findings; // first chunk, or POOL_NONE
+	uint32_t opening_seq[2]; // TCP before its first payload: next expected from each end; 0:
+				 // unknown
 	uint32_t state[FLOW_STATES_MAX]; // classifiers' states, or POOL_NONE
 	uint16_t payload_packets; // packets with payload while anybody watched, saturating
 	uint16_t packets_before_payload; // TCP segments without data before the first payload
@@ -149,21 +159,35 @@ static inline bool flow_has_more(const struct flow *flow)
 	return flow->seen & FLOW_SEEN_MORE;
 }
 
-// The rest of the flow, which begins now where it has not yet: with what TCP's first segment said,
-// if that is all there was.
+// There is more to it than TCP's first segment: what that said is all that was acknowledged.
+static inline void flow_goes_on(struct flow *flow)
+{
+	if (flow->seen & FLOW_SEEN_NEXT)
+		return;
+	for (unsigned end = 0; end < 2; end++)
+		flow->acked[end] = flow->next_seq[end];
+	flow->rtt_client_us = flow->rtt_server_us = UINT32_MAX;
+	flow->seen |= FLOW_SEEN_NEXT;
+}
+
+// The rest of the flow, which begins now where it has not yet.
 static inline struct flow_more *flow_more(struct flow *flow)
 {
 	struct flow_more *more = flow->more;
 
 	if (flow_has_more(flow))
 		return more;
+	flow_goes_on(flow);
 	memset(more, 0, sizeof(*more));
-	for (unsigned end = 0; end < 2; end++)
-		more->acked[end] = flow->next_seq[end];
-	more->rtt_client_us = more->rtt_server_us = more->first_reply_us = UINT32_MAX;
+	more->segment_start_ns = flow->start_ns;
 	more->mpls_label = UINT32_MAX;
 	flow->seen |= FLOW_SEEN_MORE;
 	return more;
+}
+
+static inline uint64_t flow_segment_start(const struct flow *flow)
+{
+	return flow->seen & FLOW_SEEN_LONG ? flow->more->segment_start_ns : flow->start_ns;
 }
 
 // Which of the key's two ends flow end `end` is.

@@ -351,7 +351,7 @@ void flow_table_done(struct flow_table *t, struct flow *flow)
 	memset(flow->payload, 0, sizeof(flow->payload));
 	tcp_state_restart(flow);
 	flow->seen |= FLOW_SEEN_LONG;
-	flow->segment_start_ns = flow->last_ns;
+	flow_more(flow)->segment_start_ns = flow->last_ns;
 	flow->cut_ns += t->settings.active_ns;
 	flow->end_reason = END_NONE;
 	wheel_link(t, flow);
@@ -656,16 +656,6 @@ static void evict_for_batch(struct flow_table *t)
 		walk_evicted(t);
 }
 
-static void prefetch_flow(const struct flow_table *t, uint32_t idx, const struct packet *p)
-{
-	const struct flow *flow = flow_at(t, idx);
-
-	prefetch(&flow->key);
-	prefetch(&flow->packets);
-	if (p->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST))
-		prefetch_octets(&t->more[idx], sizeof(t->more[idx]));
-}
-
 // First pass: keys, hashes, buckets under way. Second: flows of equal signature under way.
 void flow_table_prepare(struct flow_table *t, struct packet_batch *batch)
 {
@@ -695,14 +685,15 @@ void flow_table_prepare(struct flow_table *t, struct packet_batch *batch)
 		__builtin_prefetch(&t->buckets[p->hash & t->bucket_mask]);
 	}
 	for (uint32_t i = 0; i < batch->count; i++) {
-		const struct packet *p = &batch->packets[i];
-		const struct bucket *bucket = &t->buckets[p->hash & t->bucket_mask];
+		uint32_t home = (uint32_t)t->hash.hashes[i] & t->bucket_mask;
+		const struct bucket *bucket = &t->buckets[home];
 		unsigned match = lanes_match(bucket->signature, signature_of(t->hash.hashes[i]));
 		t->candidates[i] = NULL;
 		if (match != 0) {
 			uint32_t idx = bucket->idx[__builtin_ctz(match)];
 			t->candidates[i] = flow_at(t, idx);
-			prefetch_flow(t, idx, p);
+			prefetch(&t->candidates[i]->key);
+			prefetch(&t->candidates[i]->packets);
 		}
 	}
 }
@@ -784,10 +775,12 @@ static uint32_t since_us(uint64_t from_ns, uint64_t to_ns)
 static void first_payload(struct flow *flow, const struct packet *p, unsigned end)
 {
 	flow->seen |= (uint8_t)(4 << end);
-	if (end == 0)
+	if (end == 0) {
 		flow->first_payload_ts_ns = p->ts_ns;
-	else if (flow->first_payload_ts_ns != 0)
-		flow_more(flow)->first_reply_us = since_us(flow->first_payload_ts_ns, p->ts_ns);
+	} else if (flow->first_payload_ts_ns != 0) {
+		flow->first_reply_us = since_us(flow->first_payload_ts_ns, p->ts_ns);
+		flow->seen |= FLOW_SEEN_REPLY;
+	}
 }
 
 static void close_timeout(struct flow_table *t, struct flow *flow)
@@ -841,8 +834,8 @@ static void account(struct flow_table *t, struct flow *flow, struct packet_batch
 	unsigned end = sending_end(t, flow, i);
 	bool tcp = p->ip_proto == IP_PROTO_TCP && !(p->bits & PACKET_LATER);
 
-	if (segment_empty(flow))
-		flow->segment_start_ns = p->time_ns;
+	if (segment_empty(flow) && flow->seen & FLOW_SEEN_LONG)
+		flow->more->segment_start_ns = p->time_ns;
 	if (!(flow->seen & 1 << end))
 		first_of_end(flow, p, &batch->extra[i], end);
 	if (p->payload_len > 0 && !(flow->seen & 4 << end))

@@ -29,18 +29,16 @@ static void handshake(
 			flow->tcp_state |= TCP_STATE_SYN;
 			flow->tcp_state &= (uint8_t)~TCP_STATE_SYN_ACK;
 			flow->handshake_ts_ns = p->ts_ns;
-			if (flow_has_more(flow))
-				flow->more->rtt_server_us = UINT32_MAX;
+			flow->rtt_server_us = UINT32_MAX;
 		} else if (!(flow->tcp_state & TCP_STATE_SYN_ACK)) {
 			flow->tcp_state |= TCP_STATE_SYN_ACK;
 			if ((flow->tcp_state & TCP_STATE_SYN) && end == 1)
-				flow_more(flow)->rtt_server_us =
-					latency_us(flow->handshake_ts_ns, p->ts_ns);
+				flow->rtt_server_us = latency_us(flow->handshake_ts_ns, p->ts_ns);
 			flow->handshake_ts_ns = p->ts_ns;
 		}
 	} else if ((flow->tcp_state & TCP_STATE_SYN_ACK) && end == 0 && (p->tcp_flags & TCP_ACK) &&
 		ack == flow->next_seq[1]) {
-		flow_more(flow)->rtt_client_us = latency_us(flow->handshake_ts_ns, p->ts_ns);
+		flow->rtt_client_us = latency_us(flow->handshake_ts_ns, p->ts_ns);
 		flow->tcp_state |= TCP_STATE_HANDSHAKE;
 	} else if (p->payload_len > 0 || !(flow->tcp_state & (TCP_STATE_SYN | TCP_STATE_SYN_ACK))) {
 		flow->tcp_state |= TCP_STATE_HANDSHAKE;
@@ -83,10 +81,11 @@ static void sequence(struct flow *flow, const struct packet *p, unsigned end, ui
 
 	if (!(flow->tcp_state & known) || syn) {
 		// A second SYN with another number begins anew.
-		if (flow_has_more(flow) &&
+		if (flow->seen & FLOW_SEEN_NEXT &&
 			(!(flow->tcp_state & known) || flow->next_seq[end] != stop)) {
-			struct flow_more *more = flow->more;
-			more->hole_start[end] = more->hole_end[end] = more->acked[end] = stop;
+			flow->acked[end] = stop;
+			if (flow_has_more(flow))
+				flow->more->hole_start[end] = flow->more->hole_end[end] = stop;
 		}
 		flow->next_seq[end] = stop;
 		flow->tcp_state |= known;
@@ -115,8 +114,8 @@ static void acknowledgement(struct flow *flow, unsigned end, uint32_t ack)
 		flow_more(flow)->gap_bytes[other] += ack - flow->next_seq[other];
 		flow->next_seq[other] = ack;
 	}
-	if (seq_after(ack, flow_more(flow)->acked[other]))
-		flow->more->acked[other] = ack;
+	if (seq_after(ack, flow->acked[other]))
+		flow->acked[other] = ack;
 }
 
 // Acknowledgements are followed from an end's FIN on: what counts is whether all of it was heard.
@@ -125,9 +124,9 @@ static void finish(struct flow *flow, unsigned end)
 	uint8_t fin = (uint8_t)(TCP_STATE_FIN_0 << end);
 
 	// Of a first segment nothing is acknowledged, and all of it was heard.
-	if (!(flow->tcp_state & fin) && flow_has_more(flow) &&
-		flow->more->acked[end] != flow->next_seq[end])
-		flow->more->acked[end] = flow->next_seq[end] - 1;
+	if (!(flow->tcp_state & fin) && flow->seen & FLOW_SEEN_NEXT &&
+		flow->acked[end] != flow->next_seq[end])
+		flow->acked[end] = flow->next_seq[end] - 1;
 	flow->tcp_state |= fin;
 }
 
@@ -144,7 +143,7 @@ void tcp_state_slow(struct flow *flow, const struct packet *p, unsigned end)
 
 	// A flood's segments are their flows' first; from the second on there is more to keep.
 	if (flow->tcp_state & (TCP_STATE_SEQ_0 | TCP_STATE_SEQ_1))
-		flow_more(flow);
+		flow_goes_on(flow);
 	if (unlikely(!(flow->tcp_state & TCP_STATE_HANDSHAKE)))
 		handshake(flow, p, end, seq, ack);
 	sequence(flow, p, end, seq);
@@ -157,8 +156,8 @@ void tcp_state_slow(struct flow *flow, const struct packet *p, unsigned end)
 		finish(flow, end);
 	if (unlikely(flow->tcp_state & (TCP_STATE_FIN_0 | TCP_STATE_FIN_1))) {
 		uint8_t both = TCP_STATE_FIN_0 | TCP_STATE_FIN_1;
-		if ((flow->tcp_state & both) == both && flow->more->acked[0] == flow->next_seq[0] &&
-			flow->more->acked[1] == flow->next_seq[1])
+		if ((flow->tcp_state & both) == both && flow->acked[0] == flow->next_seq[0] &&
+			flow->acked[1] == flow->next_seq[1])
 			flow->bits |= FLOW_CLOSED;
 	}
 	if (flags & TCP_RST)
