@@ -183,6 +183,7 @@ bool binding_learn(struct binding *b, const uint8_t *mac, enum address_source so
 		from_ns = MAX(from_ns, h->from_ns);
 	}
 	uint32_t place = place_of_least(b);
+	b->marked = false;
 	memmove(&b->holders[1], &b->holders[0], place * sizeof(*h));
 	b->holder_count = (uint8_t)MAX((uint32_t)b->holder_count, place + 1);
 	b->told = 0;

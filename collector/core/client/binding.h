@@ -34,6 +34,8 @@ struct binding {
 	uint32_t newer, older; // by use
 	uint8_t holder_count;
 	bool asked; // has asked for names
+	bool marked; // whoever is told knows that it has, or will when it learns the address
+	uint8_t told_place; // where it stands among the addresses of whoever is told
 	struct holder holders[BINDING_HOLDERS]; // newest first
 };
 static_assert(offsetof(struct binding, holders) == CACHE_LINE);

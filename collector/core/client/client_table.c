@@ -293,6 +293,16 @@ bool client_learn_address(struct client *client, struct client_detail *detail,
 	return true;
 }
 
+uint8_t client_address_place(
+	const struct client *client, const struct client_detail *detail, uint32_t binding)
+{
+	uint8_t place = 0;
+
+	while (place + 1 < client->address_count && detail->addresses[place].binding != binding)
+		place++;
+	return place;
+}
+
 void client_mark_asked(
 	struct client *client, struct client_detail *detail, const uint8_t *ip, uint8_t ip_version)
 {

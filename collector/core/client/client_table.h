@@ -132,6 +132,9 @@ struct client_words *client_words(struct client_table *table, struct client *cli
 // What one learns of a client. Each returns whether something about it changed.
 bool client_learn_address(struct client *client, struct client_detail *detail,
 	const struct client_address *address, bool asked);
+// Where among its addresses the one of this binding stands, which it has learned.
+uint8_t client_address_place(
+	const struct client *client, const struct client_detail *detail, uint32_t binding);
 void client_mark_asked(struct client *client, struct client_detail *detail, const uint8_t *ip,
 	uint8_t ip_version); // one of its addresses asked for names
 bool client_learn_name(struct client *client, struct client_words *words,

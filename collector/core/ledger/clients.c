@@ -213,9 +213,10 @@ void ledger_client_address(struct ledger *ledger, struct client *client, struct 
 	apart();
 	address.to_ns = holder->to_ns;
 	memcpy(address.ip, binding->address.value, sizeof(address.ip));
-	if (client_learn_address(
-		    client, client_detail(&ledger->clients, client), &address, binding->asked))
+	struct client_detail *detail = client_detail(&ledger->clients, client);
+	if (client_learn_address(client, detail, &address, binding->asked))
 		ledger_client_changed(ledger, client);
+	binding->told_place = client_address_place(client, detail, address.binding);
 }
 
 void ledger_client_changed(struct ledger *ledger, struct client *client)

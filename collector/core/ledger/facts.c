@@ -131,13 +131,14 @@ static void mark_asked(
 	const struct holder *holder = binding_holder(binding, answer->event.time_ns);
 
 	binding->asked = true;
-	if (holder == NULL)
+	if (holder == NULL || (binding->marked && holder == &binding->holders[0]))
 		return;
 	struct identity id = identity_of_mac(answer->event.vlan, holder->mac);
 	struct client *client = client_find(&ledger->clients, &id);
 	if (client != NULL)
 		client_mark_asked(client, client_detail(&ledger->clients, client),
 			answer->client_ip, answer->client_ip_version);
+	binding->marked = client != NULL && holder == &binding->holders[0];
 }
 
 void ledger_learn_answer(struct ledger *ledger, const struct prepared *prepared)

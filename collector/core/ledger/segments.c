@@ -118,17 +118,20 @@ static bool find_name(struct ledger *ledger, const struct segment_event *s,
 	struct answer_name *ret)
 {
 	const struct client *client = client_side->client;
+	const struct binding *own = client_side->binding;
 	struct answer_name best = {.time_ns = 0};
+	unsigned others = client->asked;
 
-	consider(ledger, s, server, client, client_side->binding, bucket, &best);
-	for (unsigned i = 0; client->asked != 0 && i < CLIENT_ADDRESSES_MAX; i++) {
-		if ((client->asked >> i & 1) == 0)
-			continue;
+	consider(ledger, s, server, client, own, bucket, &best);
+	// Its own place is known as long as no address had to go for another.
+	if (own != NULL && own->told == client->serial &&
+		client->address_count < CLIENT_ADDRESSES_MAX)
+		others &= ~(1u << own->told_place);
+	for (; others != 0; others &= others - 1) {
 		const struct client_detail *detail = client_detail(&ledger->clients, client);
-		const struct client_address *a = &detail->addresses[i];
+		const struct client_address *a = &detail->addresses[__builtin_ctz(others)];
 		struct identity address = address_of(s->event.vlan, a->ip, a->ip_version == 6);
-		if (client_side->binding != NULL &&
-			identity_equal(&address, &client_side->binding->address))
+		if (own != NULL && identity_equal(&address, &own->address))
 			continue;
 		consider(ledger, s, server, client, binding_find(&ledger->bindings, &address),
 			POOL_NONE, &best);
