@@ -56,6 +56,21 @@ static void install_handler(void)
 		before = old;
 }
 
+// Of a loan: whether the file still has these octets, by a system call.
+static bool loan_whole(const struct capture_loan *loan, const uint8_t *data, uint32_t len)
+{
+	const struct file_window *window =
+		(const struct file_window *)(const void *)((const uint8_t *)loan -
+			offsetof(struct file_window, loan));
+	struct stat st;
+
+	if ((uintptr_t)data < (uintptr_t)window->bytes ||
+		(uintptr_t)data + len > (uintptr_t)window->bytes + window->size)
+		return false;
+	uint64_t end = window->offset + (uint64_t)(data - window->bytes) + len;
+	return fstat(window->fd, &st) == 0 && end <= (uint64_t)st.st_size;
+}
+
 int file_window_open(struct file_window *window, int fd)
 {
 	page_size = (size_t)sysconf(_SC_PAGESIZE);
@@ -63,7 +78,11 @@ int file_window_open(struct file_window *window, int fd)
 	for (size_t i = 0; i < GUARDS; i++) {
 		bool unused = false;
 		if (atomic_compare_exchange_strong(&guards[i].used, &unused, true)) {
-			*window = (struct file_window){.fd = fd, .guard = &guards[i]};
+			*window = (struct file_window){
+				.fd = fd,
+				.guard = &guards[i],
+				.loan = {.spoilt = &guards[i].cut, .whole = loan_whole},
+			};
 			return 0;
 		}
 	}

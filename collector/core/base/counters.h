@@ -20,7 +20,8 @@
 	X(ip_total_length, "IP length shorter than the headers") \
 	X(ip6_extensions, "IPv6 extension chain is cut or too long") \
 	X(duplicate, "exact copy of a frame seen just before (capture.dedup)") \
-	X(flow_table_full, "no room for the flow and nothing to evict")
+	X(flow_table_full, "no room for the flow and nothing to evict") \
+	X(file_cut, "the capture file was cut before the packet was worked on")
 
 enum drop_reason {
 	DROP_NONE,

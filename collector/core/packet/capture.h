@@ -4,6 +4,7 @@
 // before and after; so it needs no lock.
 #pragma once
 
+#include "core/packet/capture_loan.h"
 #include "core/packet/packet.h"
 
 #include <stdbool.h>
@@ -49,27 +50,6 @@ struct capture_stats {
 	int64_t clock_step_ns; // how far the wall clock was moved since the start, live
 };
 
-// Bytes that stay where they are while somebody holds them. The source's thread holds and gives
-// back, for others as well when they have told it that they are done.
-struct capture_loan {
-	uint32_t holders;
-};
-
-static inline void capture_hold(struct capture_loan *loan)
-{
-	loan->holders++;
-}
-
-static inline void capture_give_back(struct capture_loan *loan)
-{
-	loan->holders--;
-}
-
-static inline bool capture_held(const struct capture_loan *loan)
-{
-	return loan->holders > 0;
-}
-
 struct capture_ops {
 	const char *name;
 	bool decoded; // its packets have been through decode, and been counted there
@@ -113,6 +93,11 @@ struct capture_ops {
 	// (capture_hold()); NULL: not these. As long as too much is held receive() brings nothing.
 	// NULL: it lends never.
 	struct capture_loan *(*loan)(struct capture *capture);
+
+	// Called when the batch's headers have been read: drops and counts in `counters` packets
+	// whose bytes went meanwhile. NULL: they never do.
+	void (*confirm)(
+		struct capture *capture, struct packet_batch *batch, struct counters *counters);
 
 	// Gives the batch's bytes back. Every packet in it dies here.
 	void (*release)(struct capture *capture, struct packet_batch *batch);

@@ -623,6 +623,15 @@ static void end_pause(struct capture *end)
 		hand_all_over(end->reads);
 }
 
+// Between the reader's look at them and its shard's, packets of a file may be cut off.
+static void end_confirm(struct capture *end, struct packet_batch *batch, struct counters *counters)
+{
+	const struct block *block = end->taken;
+
+	if (block->loan_count > 0)
+		capture_loan_confirm(block->loans, block->loan_count, batch, counters);
+}
+
 static void end_release(struct capture *end, struct packet_batch *)
 {
 	if (end->reads != NULL)
@@ -651,6 +660,7 @@ const struct capture_ops dispatch_capture_ops = {
 	.decoded = true,
 	.take = end_take,
 	.pause = end_pause,
+	.confirm = end_confirm,
 	.release = end_release,
 	.stats = end_stats,
 	.error = end_error,

@@ -72,6 +72,8 @@ int shard_step(struct shard *s)
 		if (!s->ops->decoded)
 			decode_batch(batch, s->counters);
 		flow_table_prepare(s->flows, batch);
+		if (s->ops->confirm != NULL)
+			s->ops->confirm(s->capture, batch, s->counters);
 		for (uint32_t from = 0, to; from < batch->count; from = to) {
 			// Stops before a packet that ends or cuts a flow touched since `from`,
 			// so that no row depends on where a batch ends.
