@@ -20,7 +20,8 @@ int deadlines_init(struct deadlines *deadlines, struct client_table *clients)
 {
 	uint32_t places = 1;
 
-	*deadlines = (struct deadlines){.clients = clients, .max = clients->pool.max};
+	*deadlines = (struct deadlines){
+		.clients = clients, .max = clients->pool.max, .first_ns = CLIENT_NEVER};
 	// Room for those that nobody has any more, so that they need to be looked for seldom.
 	while (places < 2 * (uint64_t)deadlines->max)
 		places *= 2;
@@ -156,8 +157,9 @@ void deadline_set(struct deadlines *deadlines, struct client *client, uint64_t d
 		pass_left(deadlines, place >> QUEUE_SHIFT & 1);
 	else if (place != 0)
 		remove_from_heap(deadlines, place - 1);
-	if (due_ns == CLIENT_NEVER)
-		return;
 	struct deadline deadline = {.due_ns = due_ns, .serial = client->serial, .client = idx};
-	add(deadlines, &deadline, kind);
+	if (due_ns != CLIENT_NEVER)
+		add(deadlines, &deadline, kind);
+	const struct deadline *first = deadline_earliest(deadlines);
+	deadlines->first_ns = first == NULL ? CLIENT_NEVER : first->due_ns;
 }

@@ -33,6 +33,7 @@ struct deadlines {
 	uint32_t *places; // by client's index: where its deadline stands (deadlines.c); 0: nowhere
 	uint32_t queue_mask;
 	uint32_t count, max; // in the heap
+	uint64_t first_ns; // when the earliest is; CLIENT_NEVER: nobody's is
 };
 
 int deadlines_init(struct deadlines *deadlines, struct client_table *clients);
@@ -74,9 +75,7 @@ static inline struct client *deadline_first(const struct deadlines *deadlines)
 // When that is; CLIENT_NEVER: nobody's is.
 static inline uint64_t deadline_first_ns(const struct deadlines *deadlines)
 {
-	const struct deadline *first = deadline_earliest(deadlines);
-
-	return first == NULL ? CLIENT_NEVER : first->due_ns;
+	return deadlines->first_ns;
 }
 
 // Hint: who comes `after` so many others in the queue of this kind; may have another deadline by
