@@ -147,6 +147,28 @@ static void test_room_is_a_promise(void **)
 	assert_true(largest >= RING_SIZE - EVENT_SIZE_MAX);
 }
 
+// What is passed by is valid, and its room taken, until it is released.
+static void test_passed_until_released(void **)
+{
+	const struct event *passed[3];
+	uint32_t room = event_ring_room(&ring);
+
+	for (uint64_t n = 0; n < 3; n++)
+		assert_true(put(n, 200));
+	event_ring_publish(&ring, 3);
+	for (unsigned n = 0; n < 3; n++) {
+		passed[n] = event_ring_peek(&ring);
+		event_ring_pass(&ring);
+	}
+	assert_null(event_ring_peek(&ring));
+	assert_int_equal(event_ring_waiting(&ring), 0);
+	assert_int_equal(event_ring_room(&ring), room - 3 * 200);
+	for (unsigned n = 0; n < 3; n++)
+		assert_int_equal(passed[n]->time_ns, n);
+	event_ring_release(&ring);
+	assert_true(event_ring_room(&ring) > room - 3 * 200);
+}
+
 // Where one thread turns both ends, what follows an empty ring stands at its beginning, and what
 // follows events not yet read stands behind them.
 static void test_begins_anew_when_empty(void **)
@@ -219,6 +241,7 @@ int main(void)
 		TEST(test_wraps),
 		TEST(test_full_is_counted_by_kind),
 		TEST(test_room_is_a_promise),
+		TEST(test_passed_until_released),
 		TEST(test_begins_anew_when_empty),
 		TEST(test_two_threads),
 	};

@@ -55,11 +55,11 @@ static void test_sorts(void **)
 
 // Hundreds at a time, as a shard's turn brings them: in any order, many at one time, some from far
 // before what is there already. None may come out before one that is earlier, or equal and less by
-// content.
-static void test_bursts(void **)
+// content. Copied in, or lent for a turn: then their place is written over.
+static void bursts(bool lend)
 {
+	static struct fact_event facts[7 * 90];
 	struct reorder reorder;
-	struct fact_event fact = {.event = {.size = sizeof(fact), .kind = EVENT_FACT}};
 	struct reorder_item items[64];
 	uint64_t random = 88172645463325252u;
 	uint32_t put = 0, got = 0;
@@ -75,16 +75,19 @@ static void test_bursts(void **)
 			// Four in five of the last few moments; the others from the promise on.
 			uint64_t ahead =
 				random % 5 == 0 ? random / 5 % 3000 : 3000 + random / 5 % 20;
-			fact.event.time_ns = promised_ns + ahead;
-			fact.mac[4] = (uint8_t)(random >> 32);
-			fact.mac[5] = (uint8_t)(random >> 40);
-			put += reorder_put(&reorder, &fact.event);
+			struct fact_event *fact = &facts[lend ? i : 0];
+			*fact = (struct fact_event){.event = {.time_ns = promised_ns + ahead,
+							    .size = sizeof(*fact),
+							    .kind = EVENT_FACT},
+				.mac = {[4] = (uint8_t)(random >> 32), (uint8_t)(random >> 40)}};
+			put += (lend && reorder_lend(&reorder, &fact->event)) ||
+				reorder_put(&reorder, &fact->event);
 		}
 		uint32_t taken;
 		uint64_t until_ns = round == 299 ? UINT64_MAX : promised_ns + 100;
 		while ((taken = reorder_take(&reorder, until_ns, items, round % 64 + 1)) > 0) {
 			for (uint32_t i = 0; i < taken; i++) {
-				const struct event *event = reorder_event(&reorder, &items[i]);
+				const struct event *event = reorder_event(&items[i]);
 				const uint8_t *octets = ((const struct fact_event *)event)->mac;
 				uint64_t mac = (uint64_t)octets[4] << 8 | octets[5];
 				assert_true(event->time_ns >= last_ns);
@@ -96,10 +99,48 @@ static void test_bursts(void **)
 			}
 			got += taken;
 		}
+		reorder_keep(&reorder);
+		memset(facts, 0xff, sizeof(facts));
 	}
 	assert_int_equal(put, got);
 	assert_true(put > 90000);
 	assert_int_equal(reorder.count, 0);
+	assert_int_equal(reorder.pools[0].used, 0);
+	reorder_fini(&reorder);
+}
+
+static void test_bursts(void **)
+{
+	bursts(false);
+}
+
+static void test_lent_bursts(void **)
+{
+	bursts(true);
+}
+
+// What is lent finds room when it has to be kept, whatever is copied in beside.
+static void test_lent_full(void **)
+{
+	static struct fact_event facts[64];
+	struct reorder reorder;
+	uint32_t lent = 0, put = 0;
+
+	assert_int_equal(reorder_init(&reorder, 64), 0);
+	for (uint32_t i = 0; i < ARRAY_COUNT(facts); i++) {
+		facts[i].event =
+			(struct event){.time_ns = i, .size = sizeof(facts[i]), .kind = EVENT_FACT};
+		if (i % 2 == 0)
+			lent += reorder_lend(&reorder, &facts[i].event);
+		else
+			put += reorder_put(&reorder, &facts[i].event);
+	}
+	assert_int_equal(lent + put, 64);
+	assert_false(reorder_lend(&reorder, &facts[0].event));
+	while (reorder_put(&reorder, &facts[0].event))
+		put++;
+	assert_int_equal(lent + put, 64 + 8 + 2);
+	assert_int_equal(reorder.count, lent + put);
 	reorder_fini(&reorder);
 }
 
@@ -211,6 +252,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sorts),
 		cmocka_unit_test(test_bursts),
+		cmocka_unit_test(test_lent_bursts),
+		cmocka_unit_test(test_lent_full),
 		cmocka_unit_test(test_full),
 		cmocka_unit_test(test_compare),
 		cmocka_unit_test(test_ties),

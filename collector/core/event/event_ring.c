@@ -133,13 +133,23 @@ const struct event *event_ring_peek(struct event_ring *ring)
 	return first(ring);
 }
 
-void event_ring_pop(struct event_ring *ring)
+void event_ring_pass(struct event_ring *ring)
 {
 	const struct event *event = first(ring);
 
 	REQUIRE(event != NULL);
 	ring->read += event->size;
+}
+
+void event_ring_release(struct event_ring *ring)
+{
 	atomic_store_explicit(&ring->tail, ring->read, memory_order_release);
+}
+
+void event_ring_pop(struct event_ring *ring)
+{
+	event_ring_pass(ring);
+	event_ring_release(ring);
 }
 
 uint32_t event_ring_waiting(const struct event_ring *ring)

@@ -47,6 +47,10 @@ void event_ring_end(struct event_ring *ring);
 // Consumer: the next event, or NULL; valid until popped.
 const struct event *event_ring_peek(struct event_ring *ring);
 void event_ring_pop(struct event_ring *ring);
+// Consumer: the same, but the event, and all that are passed after it, stay valid until they are
+// released, which has to be before the producer's next turn where both ends are one thread's.
+void event_ring_pass(struct event_ring *ring);
+void event_ring_release(struct event_ring *ring);
 uint32_t event_ring_waiting(const struct event_ring *ring); // octets of events not yet popped
 uint64_t event_ring_clock(const struct event_ring *ring);
 bool event_ring_ended(const struct event_ring *ring); // all its events are there

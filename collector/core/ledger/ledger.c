@@ -323,8 +323,8 @@ static uint32_t take_events(struct ledger *l, uint64_t clock_ns)
 		ring = l->config.rings[i];
 		while (l->reorder.count < l->reorder.max / 2 &&
 			(event = event_ring_peek(ring)) != NULL &&
-			reorder_put(&l->reorder, event)) {
-			event_ring_pop(ring);
+			reorder_lend(&l->reorder, event)) {
+			event_ring_pass(ring);
 			taken++;
 		}
 	}
@@ -376,6 +376,14 @@ static bool may_wait(struct ledger *l, uint64_t clock_ns)
 		clock_ns < l->stepped_ns + GATHER_NS;
 }
 
+// What waits for a later turn no longer stands in its ring.
+static void release_rings(struct ledger *l)
+{
+	reorder_keep(&l->reorder);
+	for (uint32_t i = 0; i < l->config.ring_count; i++)
+		event_ring_release(l->config.rings[i]);
+}
+
 uint32_t ledger_step(struct ledger *l)
 {
 	// Clocks first: whoever sees a clock sees all events that it promises.
@@ -387,6 +395,7 @@ uint32_t ledger_step(struct ledger *l)
 	uint32_t taken = take_events(l, clock_ns);
 	while (work(l, clock_ns, TURN_EVENTS) > 0)
 		continue;
+	release_rings(l);
 	// A clock at its end says that nothing follows, not what time it is.
 	if (clock_ns != UINT64_MAX)
 		meet_deadlines(l, clock_ns);
@@ -400,6 +409,7 @@ void ledger_finish(struct ledger *l)
 	take_events(l, UINT64_MAX);
 	while (work(l, UINT64_MAX, TURN_EVENTS) > 0)
 		continue;
+	release_rings(l);
 	while ((window = usage_due(&l->usage, UINT64_MAX)) != NULL)
 		write_window(l, window);
 	// In the order of their deadlines, then whoever has none.

@@ -97,9 +97,9 @@ static void fetch_lines(const void *at, size_t size)
 		__builtin_prefetch((const uint8_t *)at + line);
 }
 
-static void fetch_event(const struct ledger *l, struct prepared *p)
+static void fetch_event(struct prepared *p)
 {
-	p->event = reorder_event(&l->reorder, &p->item);
+	p->event = reorder_event(&p->item);
 	fetch_lines(p->event, sizeof(struct segment_event));
 }
 
@@ -290,7 +290,7 @@ void ledger_prepare(const struct ledger *l, struct prepared *turn, uint32_t coun
 	uint32_t usage[TURN_EVENTS][2];
 
 	for (uint32_t i = 0; i < count; i++)
-		fetch_event(l, &turn[i]);
+		fetch_event(&turn[i]);
 	place(l, turn, count);
 	for (uint32_t i = 0; i < count; i++)
 		fetch_entries(l, &turn[i]);

@@ -212,14 +212,13 @@ int event_compare(const struct event *a, const struct event *b)
 	}
 }
 
-static inline bool before(
-	const struct reorder *reorder, const struct reorder_item *a, const struct reorder_item *b)
+static inline bool before(const struct reorder_item *a, const struct reorder_item *b)
 {
 	if (likely(a->order != b->order))
 		return a->order < b->order;
 	if (likely(a->tie != b->tie))
 		return a->tie < b->tie;
-	return event_compare(reorder_event(reorder, a), reorder_event(reorder, b)) < 0;
+	return event_compare(reorder_event(a), reorder_event(b)) < 0;
 }
 
 static void heap_put(struct reorder *reorder, const struct reorder_item *item)
@@ -229,7 +228,7 @@ static void heap_put(struct reorder *reorder, const struct reorder_item *item)
 
 	while (hole > 0) {
 		uint32_t parent = (hole - 1) / BRANCHES;
-		if (!before(reorder, item, &heap[parent]))
+		if (!before(item, &heap[parent]))
 			break;
 		heap[hole] = heap[parent];
 		hole = parent;
@@ -237,12 +236,12 @@ static void heap_put(struct reorder *reorder, const struct reorder_item *item)
 	heap[hole] = *item;
 }
 
-static void sort_few(const struct reorder *reorder, struct reorder_item *items, uint32_t count)
+static void sort_few(struct reorder_item *items, uint32_t count)
 {
 	for (uint32_t i = 1; i < count; i++) {
 		struct reorder_item item = items[i];
 		uint32_t place = i;
-		for (; place > 0 && before(reorder, &item, &items[place - 1]); place--)
+		for (; place > 0 && before(&item, &items[place - 1]); place--)
 			items[place] = items[place - 1];
 		items[place] = item;
 	}
@@ -255,14 +254,14 @@ static void sort_run(struct reorder *reorder)
 	uint32_t count = reorder->run_count;
 
 	for (uint32_t i = 0; i < count; i += INSERTION_MAX)
-		sort_few(reorder, from + i, MIN(count - i, (uint32_t)INSERTION_MAX));
+		sort_few(from + i, MIN(count - i, (uint32_t)INSERTION_MAX));
 	for (uint32_t len = INSERTION_MAX; len < count; len *= 2) {
 		for (uint32_t begin = 0; begin < count; begin += 2 * len) {
 			uint32_t a = begin, a_end = MIN(begin + len, count);
 			uint32_t b = a_end, b_end = MIN(begin + 2 * len, count);
 			for (uint32_t i = begin; i < b_end; i++) {
-				bool first = b == b_end ||
-					(a < a_end && !before(reorder, &from[b], &from[a]));
+				bool first =
+					b == b_end || (a < a_end && !before(&from[b], &from[a]));
 				to[i] = first ? from[a++] : from[b++];
 			}
 		}
@@ -285,13 +284,13 @@ static void settle_run(struct reorder *reorder)
 	if (!reorder->run_sorted)
 		sort_run(reorder);
 	if (queued > MOVES_MAX)
-		while (skip < left && before(reorder, &reorder->run[skip], &queue[stop & mask]))
+		while (skip < left && before(&reorder->run[skip], &queue[stop & mask]))
 			heap_put(reorder, &reorder->run[skip++]);
 	uint32_t hole = reorder->queue_to + left - skip, last = reorder->queue_to;
 	reorder->queue_to = hole;
 	while (left > skip) {
 		const struct reorder_item *item = &reorder->run[left - 1];
-		if (last != stop && before(reorder, item, &queue[(last - 1) & mask])) {
+		if (last != stop && before(item, &queue[(last - 1) & mask])) {
 			queue[--hole & mask] = queue[--last & mask];
 		} else {
 			queue[--hole & mask] = *item;
@@ -302,28 +301,81 @@ static void settle_run(struct reorder *reorder)
 	reorder->run_sorted = true;
 }
 
-bool reorder_put(struct reorder *reorder, const struct event *event)
+static void add(struct reorder *reorder, const struct event *event, const void *at, unsigned size)
 {
 	struct reorder_item item = {
-		.order = order_of(event), .tie = tie_of(event), .slot = POOL_NONE};
+		.order = order_of(event), .tie = tie_of(event), .place = (uintptr_t)at | size};
 
-	for (; item.size < REORDER_SIZES; item.size++) {
-		if (event->size > slot_size[item.size])
-			continue;
-		item.slot = pool_take(&reorder->pools[item.size]);
-		if (item.slot != POOL_NONE)
-			break;
-	}
-	if (item.slot == POOL_NONE)
-		return false;
-	memcpy(pool_at(&reorder->pools[item.size], item.slot), event, event->size);
 	if (reorder->run_count == REORDER_RUN_MAX)
 		settle_run(reorder);
-	if (reorder->run_count > 0 && before(reorder, &item, &reorder->run[reorder->run_count - 1]))
+	if (reorder->run_count > 0 && before(&item, &reorder->run[reorder->run_count - 1]))
 		reorder->run_sorted = false;
 	reorder->run[reorder->run_count++] = item;
 	reorder->count++;
+}
+
+// The pool of the smallest slots that it finds room in.
+static unsigned size_of(const struct event *event)
+{
+	return event->size <= slot_size[0] ? 0 : event->size <= slot_size[1] ? 1 : 2;
+}
+
+bool reorder_put(struct reorder *reorder, const struct event *event)
+{
+	uint32_t slot = POOL_NONE;
+	unsigned size = size_of(event);
+
+	reorder_keep(reorder); // whose room might be taken
+	for (; size < REORDER_SIZES; size++) {
+		slot = pool_take(&reorder->pools[size]);
+		if (slot != POOL_NONE)
+			break;
+	}
+	if (slot == POOL_NONE)
+		return false;
+	void *at = pool_at(&reorder->pools[size], slot);
+	memcpy(at, event, event->size);
+	add(reorder, event, at, size);
 	return true;
+}
+
+bool reorder_lend(struct reorder *reorder, const struct event *event)
+{
+	unsigned size = size_of(event);
+
+	if (reorder->pools[size].used + reorder->lent[size] >= reorder->pools[size].max)
+		return false;
+	reorder->lent[size]++;
+	reorder->lent_count++;
+	add(reorder, event, event, REORDER_LENT);
+	return true;
+}
+
+static void keep_item(struct reorder *reorder, struct reorder_item *item)
+{
+	if ((item->place & REORDER_LENT) != REORDER_LENT)
+		return;
+	const struct event *event = reorder_event(item);
+	unsigned size = size_of(event);
+	void *at = pool_at(&reorder->pools[size], pool_take(&reorder->pools[size]));
+
+	memcpy(at, event, event->size);
+	item->place = (uintptr_t)at | size;
+	reorder->lent[size]--;
+	reorder->lent_count--;
+}
+
+void reorder_keep(struct reorder *reorder)
+{
+	// The latest came last.
+	for (uint32_t i = reorder->run_count; reorder->lent_count > 0 && i-- > 0;)
+		keep_item(reorder, &reorder->run[i]);
+	for (uint32_t at = reorder->queue_to; reorder->lent_count > 0 && at != reorder->queue_from;
+		at--)
+		keep_item(reorder, &reorder->queue[(at - 1) & reorder->queue_mask]);
+	for (uint32_t i = 0; reorder->lent_count > 0 && i < reorder->heap_count; i++)
+		keep_item(reorder, &reorder->heap[i]);
+	INVARIANT(reorder->lent_count == 0);
 }
 
 // The earliest of the items that stand below `hole`, or `heap_count` when there are none.
@@ -333,13 +385,13 @@ static inline uint32_t first_below(const struct reorder *reorder, uint32_t hole)
 	uint32_t from = BRANCHES * hole + 1;
 
 	if (likely(from + BRANCHES <= reorder->heap_count)) {
-		uint32_t a = from + before(reorder, &heap[from + 1], &heap[from]);
-		uint32_t b = from + 2 + before(reorder, &heap[from + 3], &heap[from + 2]);
-		return before(reorder, &heap[b], &heap[a]) ? b : a;
+		uint32_t a = from + before(&heap[from + 1], &heap[from]);
+		uint32_t b = from + 2 + before(&heap[from + 3], &heap[from + 2]);
+		return before(&heap[b], &heap[a]) ? b : a;
 	}
 	uint32_t first = MIN(from, reorder->heap_count);
 	for (uint32_t i = from + 1; i < reorder->heap_count; i++)
-		if (before(reorder, &heap[i], &heap[first]))
+		if (before(&heap[i], &heap[first]))
 			first = i;
 	return first;
 }
@@ -352,7 +404,7 @@ static void heap_pop(struct reorder *reorder)
 
 	for (;;) {
 		uint32_t child = first_below(reorder, hole);
-		if (child == reorder->heap_count || !before(reorder, &heap[child], &last))
+		if (child == reorder->heap_count || !before(&heap[child], &last))
 			break;
 		heap[hole] = heap[child];
 		hole = child;
@@ -368,7 +420,7 @@ static const struct reorder_item *first_item(const struct reorder *reorder)
 
 	if (reorder->heap_count == 0)
 		return reorder->count == 0 ? NULL : queued;
-	if (reorder->queue_from == reorder->queue_to || before(reorder, &reorder->heap[0], queued))
+	if (reorder->queue_from == reorder->queue_to || before(&reorder->heap[0], queued))
 		return &reorder->heap[0];
 	return queued;
 }
@@ -377,7 +429,7 @@ const struct event *reorder_first(struct reorder *reorder)
 {
 	settle_run(reorder);
 	const struct reorder_item *item = first_item(reorder);
-	return item == NULL ? NULL : reorder_event(reorder, item);
+	return item == NULL ? NULL : reorder_event(item);
 }
 
 uint32_t reorder_take(
@@ -401,5 +453,13 @@ uint32_t reorder_take(
 
 void reorder_give(struct reorder *reorder, const struct reorder_item *item)
 {
-	pool_give(&reorder->pools[item->size], item->slot);
+	const struct event *event = reorder_event(item);
+	unsigned size = item->place & REORDER_LENT;
+
+	if (likely(size == REORDER_LENT)) {
+		reorder->lent[size_of(event)]--;
+		reorder->lent_count--;
+		return;
+	}
+	pool_give(&reorder->pools[size], pool_index(&reorder->pools[size], event));
 }

@@ -5,7 +5,8 @@
 // that came last is sorted and merged into the end of a queue; only what belongs further up goes to
 // a heap.
 //
-// Ledger's thread only. Events are copied in once, and read in place.
+// Most are taken as soon as they have come: they are lent, where they lie, and only what has to
+// wait is copied. Ledger's thread only.
 #pragma once
 
 #include "core/base/pool.h"
@@ -13,13 +14,13 @@
 
 #include <stdbool.h>
 
-enum { REORDER_SIZES = 3, REORDER_RUN_MAX = 256 };
+enum { REORDER_SIZES = 3, REORDER_LENT = 7, REORDER_RUN_MAX = 256 };
 
 struct reorder_item {
 	uint64_t order; // time, then kind: facts before answers before segments
 	uint64_t tie; // what tells most apart, so that few contents need to be looked at
-	uint32_t slot; // index in its pool
-	uint32_t size; // which pool
+	uintptr_t place; // address of the event; in its last bits which pool it is of, or
+			 // REORDER_LENT
 };
 
 struct reorder {
@@ -31,6 +32,7 @@ struct reorder {
 	uint32_t heap_count, run_count;
 	bool run_sorted;
 	uint32_t count, max; // in all three
+	uint32_t lent_count, lent[REORDER_SIZES]; // not given back; by the pools that they may need
 	struct reorder_item run[REORDER_RUN_MAX]; // came last, not in the queue yet
 };
 
@@ -43,11 +45,15 @@ void reorder_prefault(struct reorder *reorder);
 // Copies an event in. False when there is no room.
 bool reorder_put(struct reorder *reorder, const struct event *event);
 
+// The same, but the event is borrowed until it is given back, or all that are lent are kept.
+bool reorder_lend(struct reorder *reorder, const struct event *event);
+// Copies those that are lent and were not taken. There is room for them.
+void reorder_keep(struct reorder *reorder);
+
 // The event of an item, one that was taken as well: valid until it is given back.
-static inline const struct event *reorder_event(
-	const struct reorder *reorder, const struct reorder_item *item)
+static inline const struct event *reorder_event(const struct reorder_item *item)
 {
-	return pool_at(&reorder->pools[item->size], item->slot);
+	return (const struct event *)(item->place & ~(uintptr_t)REORDER_LENT);
 }
 
 // The earliest, or NULL.
