@@ -433,12 +433,77 @@ static void test_eviction(void **)
 	free(counters);
 }
 
+enum { TALK = 10 };
+
+// Packet `number` of a flood of datagrams, each a flow, of which the first TALK are one flow's.
+static void make_datagram(struct packet *p, struct packet_extra *extra, struct frame *frame,
+	unsigned number, uint64_t time_ns)
+{
+	struct segment key;
+	unsigned source = number < TALK ? 0 : number;
+
+	make_packet(p, extra, frame, &key, time_ns);
+	memset(frame->bytes + 12, 0, 12);
+	frame->bytes[12] = frame->bytes[16] = 10;
+	frame->bytes[14] = (uint8_t)(source >> 8);
+	frame->bytes[15] = (uint8_t)source;
+	frame->bytes[17] = 1;
+	p->ip_proto = IP_PROTO_UDP;
+	p->l4_header_len = 8;
+	p->tcp_flags = 0;
+}
+
+// Counts by end reason; returns that of the flow with TALK packets, or END_NONE.
+static uint8_t take_by_reason(struct flow_table *t, unsigned reasons[END_RESOURCES + 1])
+{
+	struct flow *flow;
+	uint8_t talk = END_NONE;
+
+	while ((flow = flow_table_ended(t)) != NULL) {
+		reasons[flow->end_reason]++;
+		if (flow->packets[0] == TALK)
+			talk = flow->end_reason;
+		flow_table_done(t, flow);
+	}
+	return talk;
+}
+
+// Of flows that are due at about one time, all of them in one slot of the wheel, a conversation
+// goes last, though it is the one unseen longest.
+static void test_a_conversation_stays(void **)
+{
+	enum { FLOWS = 1024, FLOOD = 4096 };
+	static struct packet_batch batch;
+	static struct frame frames[PACKET_BATCH_MAX];
+	struct counters *counters = aligned_alloc(64, sizeof(*counters));
+	unsigned reasons[END_RESOURCES + 1] = {0};
+	uint64_t now = ((1700000000 * NS_PER_S >> 24) << 24) - IDLE_UDP;
+
+	memset(counters, 0, sizeof(*counters));
+	struct flow_table *t = table_of(FLOWS, counters);
+	for (unsigned sent = 0; sent < FLOOD; sent += PACKET_BATCH_MAX) {
+		batch.count = PACKET_BATCH_MAX;
+		for (unsigned i = 0; i < batch.count; i++)
+			make_datagram(&batch.packets[i], &batch.extra[i], &frames[i], sent + i,
+				now += 1000);
+		flow_table_prepare(t, &batch);
+		assert_int_equal(flow_table_update(t, &batch, 0), batch.count);
+		assert_int_equal(take_by_reason(t, reasons), END_NONE);
+	}
+	assert_true(reasons[END_RESOURCES] > FLOOD - 2 * FLOWS);
+	assert_true(flow_table_flush(t, now, 2 * FLOWS));
+	assert_int_equal(take_by_reason(t, reasons), END_FORCED);
+	flow_table_free(t);
+	free(counters);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_same_segments_as_the_model),
 		cmocka_unit_test(test_clock_promises),
 		cmocka_unit_test(test_eviction),
+		cmocka_unit_test(test_a_conversation_stays),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

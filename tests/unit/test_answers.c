@@ -111,6 +111,9 @@ static void test_full(void **)
 static void test_names_go_round(void **)
 {
 	struct answers answers;
+	struct answer_name found;
+	struct identity first = asker_at(0);
+	unsigned kept = 0;
 	char name[256];
 
 	assert_int_equal(answers_init(&answers, 16, hash_key_new(1, 1), &counters), 0);
@@ -120,7 +123,14 @@ static void test_names_go_round(void **)
 		name[i % 200 + 55] = '\0';
 		add(&answers, (uint8_t)(1 + i % 3), name, 20 + i);
 		check(&answers, (uint8_t)(1 + i % 3), 1000, name, 20 + i);
+		if (!answers_find(&answers, answers_bucket(&answers, &first, server, false), &first,
+			    server, false, 0, 1000, &found))
+			continue;
+		assert_int_equal(found.name_len, strlen("first"));
+		assert_memory_equal(found.name, "first", found.name_len);
+		assert_int_equal(kept++, i); // once gone it does not come again
 	}
+	assert_true(kept > 0);
 	check(&answers, 0, 1000, NULL, 0);
 	answers_fini(&answers);
 }

@@ -198,6 +198,18 @@ static void order(void **)
 	finish(m);
 }
 
+// A run of one source's packets ends before one that another has at that time, and is before it.
+static void ties(void **)
+{
+	static const struct answer a[] = {{.times = {4}}, {.result = -ENODATA}};
+	static const struct answer b[] = {{.times = {3, 4}}, {.result = -ENODATA}};
+
+	scripts[0] = a, scripts[1] = b;
+	struct capture *m = merge(2, false, false);
+	expect(m, "3/1 4/0 |4/1 |", -ENODATA);
+	finish(m);
+}
+
 static void link_types_do_not_mix(void **)
 {
 	static const struct answer a[] = {{.times = {1, 3}}, {.result = -ENODATA}};
@@ -336,6 +348,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(order),
+		cmocka_unit_test(ties),
 		cmocka_unit_test(link_types_do_not_mix),
 		cmocka_unit_test(a_silent_pipe_holds_files_up),
 		cmocka_unit_test(one_that_breaks_does_not_end_the_others),

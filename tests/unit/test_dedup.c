@@ -93,9 +93,11 @@ static void window(void **)
 	add("a", 1, 60, 0);
 	add("a", later, 60, 0);
 	add("b", later, 60, 0);
-	add("b", later + WINDOW_NS + 1, 60, 0);
-	add("b", later + 2 * WINDOW_NS + 1, 60, 0);
+	add("b", later + WINDOW_NS + 1, 60, 0); // too late for a copy
 	expect("abb");
+	counters = (struct counters){0};
+	add("b", later + 2 * WINDOW_NS + 1, 60, 0); // of the second
+	expect("");
 }
 
 // Over many frames the oldest give way and the newest are known.
