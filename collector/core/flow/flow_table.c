@@ -19,9 +19,8 @@ enum {
 	// Beyond flows_max, so that a batch's new flows always fit while its ended ones await their
 	// segment: at most a batch of evicted and a batch of replaced ones.
 	SPARE_FLOWS = 4 * PACKET_BATCH_MAX,
-	WALK_PACKETS = 8, // between two steps of the walk; a power of two
-	WALK_REST =
-		8, // between a flow that is due soon and its bucket, when they are got under way
+	WALK_PACKETS = 4, // between two steps of the walk; a power of two
+	WALK_REST = 8, // between a flow that goes first and its bucket, when they are got under way
 	WALK_EVICTED =
 		96, // so far ahead of the next to be evicted: a batch's, and those on the way
 	WALKED = 128, // a power of two
@@ -29,7 +28,7 @@ enum {
 	CONVERSATION_PACKETS = 6, // a handshake, a question and its answer are fewer
 };
 
-#define WALK_AHEAD_NS (17 * NS_PER_MS) // the wheel's slot that comes next
+#define WALK_AHEAD_NS (51 * NS_PER_MS) // the wheel's slots that come next
 
 enum timeout_class { TIMEOUT_TCP, TIMEOUT_UDP, TIMEOUT_OTHER, TIMEOUT_CLOSED, TIMEOUT_COUNT };
 
@@ -61,6 +60,7 @@ struct flow_table {
 	uint64_t walk_until_ns;
 	uint32_t walked[WALKED]; // the last it met; a ring
 	uint32_t walked_count;
+	uint32_t walked_rest; // of these the next whose bucket is got under way
 	uint32_t walked_first; // of these the next to be evicted
 	uint32_t evicted; // for the batch at hand
 
@@ -387,10 +387,10 @@ static void prefetch_rest(const struct flow_table *t, uint32_t idx)
 		prefetch_octets(flow->more, sizeof(*flow->more));
 }
 
-// A step ahead of the wheel: a flow that will be due soon, and the bucket of one met before. One
-// leads to the next, a cache miss each: so they are looked for while other work is done, in steps
-// so far apart that each finds what the one before it fetched. While flows are evicted, those that
-// are due first go: then each packet takes a step when its flow has been updated.
+// A step ahead of the wheel: a flow that will be due soon, or else the bucket of one met before.
+// One leads to the next, a cache miss each: so they are looked for while other work is done, in
+// steps so far apart that each finds what the one before it fetched. While flows are evicted, those
+// that are due first go: then each packet takes a step, for both, when its flow has been updated.
 static __attribute__((noinline)) void step_ahead(struct flow_table *t)
 {
 	uint64_t until_ns = t->walk_until_ns;
@@ -400,15 +400,17 @@ static __attribute__((noinline)) void step_ahead(struct flow_table *t)
 			return;
 		until_ns = UINT64_MAX;
 	}
-	if (!flow_wheel_walk_on(t->wheel, &t->walk, until_ns))
+	bool met = flow_wheel_walk_on(t->wheel, &t->walk, until_ns);
+	uint32_t lag = t->walked_count - t->walked_rest;
+	if (lag > (met ? WALK_REST : 0))
+		prefetch_rest(t, t->walked[t->walked_rest++ % WALKED]);
+	if (!met)
 		return;
 	uint32_t idx = flow_wheel_walk(t->wheel, &t->walk);
 	t->walked[t->walked_count++ % WALKED] = idx;
 	if (t->evicted == 0)
 		t->walked_first = t->walked_count;
 	prefetch_octets(flow_at(t, idx), sizeof(struct flow));
-	if (t->walked_count > WALK_REST)
-		prefetch_rest(t, t->walked[(t->walked_count - 1 - WALK_REST) % WALKED]);
 }
 
 // Who is evicted first, of those met ahead. Where it is none of them, the walk begins anew there.
@@ -666,8 +668,6 @@ void flow_table_prepare(struct flow_table *t, struct packet_batch *batch)
 		struct packet *p = &batch->packets[i];
 		struct flow_key *key = &t->keys[i];
 		p->flow = NULL;
-		if (i % WALK_PACKETS == 0)
-			step_ahead(t);
 		if (unlikely(p->fate != PACKET_FLOW))
 			continue;
 		t->reverse[i] = (uint8_t)flow_key_of(
