@@ -1,10 +1,16 @@
 // Lent bytes: whether they still are what they were when they were decoded.
 #include "core/packet/capture_loan.h"
 
-// Octets that were there read as zeros when a file is cut: then there is no IP version.
-static bool looks_spoilt(const struct packet *p)
+// Octets that were there read as zeros when a file is cut: then there is no IP version. What lies
+// last goes first, so the last packet that has one tells.
+static bool looks_spoilt(const struct packet_batch *batch)
 {
-	return (p->fate == PACKET_FLOW || p->fate == PACKET_NDP) && p->data[p->l3_offset] == 0;
+	for (uint32_t i = batch->count; i-- > 0;) {
+		const struct packet *p = &batch->packets[i];
+		if (p->fate == PACKET_FLOW || p->fate == PACKET_NDP)
+			return p->data[p->l3_offset] == 0;
+	}
+	return false;
 }
 
 static bool is_whole(struct capture_loan *const *loans, uint32_t loan_count, const struct packet *p)
@@ -18,12 +24,10 @@ static bool is_whole(struct capture_loan *const *loans, uint32_t loan_count, con
 void capture_loan_confirm(struct capture_loan *const *loans, uint32_t loan_count,
 	struct packet_batch *batch, struct counters *counters)
 {
-	bool spoilt = false;
+	bool spoilt = looks_spoilt(batch);
 
 	for (uint32_t i = 0; i < loan_count; i++)
 		spoilt |= atomic_load_explicit(loans[i]->spoilt, memory_order_relaxed);
-	for (uint32_t i = 0; i < batch->count; i++)
-		spoilt |= looks_spoilt(&batch->packets[i]);
 	if (likely(!spoilt))
 		return;
 	for (uint32_t i = 0; i < batch->count; i++) {
