@@ -98,6 +98,7 @@ static void usage(FILE *out)
 
 int main(int argc, char **argv)
 {
+	process_keep_standard();
 	process_no_dumps();
 	for (size_t i = 0; argc > 1 && i < ARRAY_COUNT(commands); i++)
 		if (strcmp(argv[1], commands[i].name) == 0)

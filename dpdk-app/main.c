@@ -71,6 +71,7 @@ static int start_eal(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+	process_keep_standard();
 	process_no_dumps();
 	if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
 		usage(stdout);

@@ -764,6 +764,25 @@ class Live(Scratch):
                 self.assertEqual(sum(r["packets_up"] for r in done.rows("flow")), health["packets"])
                 self.assertEqual(health["interfaces"][0]["name"], "near")
 
+    def test_nothing_is_sent(self):
+        """Not even what is said where standard error is closed: the socket that captures must not take
+        its number."""
+        for closed in ("<&- 2>&-", ">&- 2>&-"):
+            process = self.net.start("sh", "-c", f'exec "$@" {closed}', "sh", WEIR, "run", "-i", "near",
+                                     "--set", "state_dir=" + self.path("state"), "-o",
+                                     self.path("out"), cwd=self.dir)
+            self.addCleanup(self.end, process)
+            wait_until("weir to listen", 20,
+                       lambda: self.sockets() > 0 and self.uid(process) == NOBODY)
+            self.net.send([packet for _, packet in datagrams(50)])
+            self.assertEqual(self.stop(process, signal.SIGTERM).status, 0)
+        with open(f"/proc/{self.net.holder.pid}/net/dev", encoding="ascii") as file:
+            near = next(line.split() for line in file if line.lstrip().startswith("near:"))
+        self.assertEqual((int(near[2]), int(near[10])), (100, 0))
+        flows = [json.loads(row) for row in self.weir(
+            "read", "--type", "flow", self.path("out")).out.splitlines()]
+        self.assertEqual([flow["packets_up"] for flow in flows], [50, 50])
+
     def test_privileges_and_dumps(self):
         process = self.start(*FULL)
         self.assertEqual(self.status(process, "Uid"), [str(NOBODY)] * 4)

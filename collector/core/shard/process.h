@@ -7,6 +7,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+// First of all. Where standard input, output or error is closed, nothing that is opened may take
+// its number: what is said there would go out by the socket that captures, or into a segment.
+void process_keep_standard(void);
+
 // Packets, names and keys must not end up in a core file or under a debugger: no dumps, not
 // traceable; nor can anything gain privileges by executing.
 void process_no_dumps(void);
