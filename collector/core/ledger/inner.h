@@ -17,7 +17,7 @@ enum {
 	// The ledger lets events gather until there are so many octets of them, as long as more
 	// come, and for GATHER_NS at most: who turns it after each batch of packets finds its code
 	// and tables gone from the caches each time.
-	GATHER_BYTES = 48 << 10,
+	GATHER_BYTES = 96 << 10,
 	GATHER_QUIET = 4, // so many turns without a new event
 };
 
