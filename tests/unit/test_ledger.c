@@ -914,6 +914,35 @@ static void test_heap_full_and_slowest_waits(void **)
 	house_close(&h);
 }
 
+// A shard that is ahead of the slowest is paused when half of the order is full, and goes on when
+// the slowest has come as far; one that is ahead by no more than a wheel's slots is not.
+static void test_pauses_who_is_ahead(void **)
+{
+	struct house h;
+	setup(&h, 2);
+	event_ring_publish(&h.rings[1], S(50));
+	for (uint32_t thousand = 1; thousand <= 3; thousand++) {
+		assert_false(event_ring_paused(&h.rings[0]));
+		for (uint32_t i = 0; i < 1000; i++)
+			house_fact(&h, S(100) + i, FACT_ARP, A, "10.0.0.1", NULL);
+		event_ring_publish(&h.rings[0], S(100));
+		assert_int_equal(event_ring_held(&h.rings[0]), 1000);
+		house_step(&h);
+		assert_int_equal(event_ring_held(&h.rings[0]), 0);
+	}
+	assert_true(event_ring_paused(&h.rings[0]));
+	assert_false(event_ring_paused(&h.rings[1]));
+	event_ring_publish(&h.rings[1], S(100) - 1000);
+	house_step(&h);
+	assert_false(event_ring_paused(&h.rings[0]));
+	event_ring_publish(&h.rings[0], S(1000));
+	event_ring_publish(&h.rings[1], S(2000));
+	house_step(&h);
+	assert_false(event_ring_paused(&h.rings[1])); // the order is empty again
+	assert_int_equal(h.counters.value[COUNTER_events_late], 0);
+	house_close(&h);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -951,6 +980,7 @@ int main(void)
 		cmocka_unit_test(test_late),
 		cmocka_unit_test(test_heap_full),
 		cmocka_unit_test(test_heap_full_and_slowest_waits),
+		cmocka_unit_test(test_pauses_who_is_ahead),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

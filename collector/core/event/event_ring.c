@@ -80,6 +80,7 @@ void *event_ring_add(struct event_ring *ring, enum event_kind kind, size_t size)
 	event->size = (uint32_t)size;
 	event->kind = (uint8_t)kind;
 	ring->written += skipped + size;
+	ring->added++;
 	return event;
 }
 
@@ -94,6 +95,22 @@ uint32_t event_ring_room(const struct event_ring *ring)
 	// skipped there.
 	uint32_t skipped = MIN(to_end, (uint32_t)EVENT_SIZE_MAX);
 	return free > skipped ? free - skipped : 0;
+}
+
+uint32_t event_ring_held(const struct event_ring *ring)
+{
+	return ring->added - atomic_load_explicit(&ring->released, memory_order_relaxed);
+}
+
+bool event_ring_paused(const struct event_ring *ring)
+{
+	return atomic_load_explicit(&ring->paused, memory_order_relaxed);
+}
+
+void event_ring_pause(struct event_ring *ring, bool paused)
+{
+	if (event_ring_paused(ring) != paused)
+		atomic_store_explicit(&ring->paused, paused, memory_order_relaxed);
 }
 
 void event_ring_publish(struct event_ring *ring, uint64_t clock_ns)
@@ -139,10 +156,12 @@ void event_ring_pass(struct event_ring *ring)
 
 	REQUIRE(event != NULL);
 	ring->read += event->size;
+	ring->passed++;
 }
 
 void event_ring_release(struct event_ring *ring)
 {
+	atomic_store_explicit(&ring->released, ring->passed, memory_order_relaxed);
 	atomic_store_explicit(&ring->tail, ring->read, memory_order_release);
 }
 

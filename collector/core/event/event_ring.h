@@ -17,12 +17,16 @@ struct event_ring {
 	uint8_t *bytes;
 	uint32_t size; // power of two
 	uint64_t written; // producer: reserved and filled so far
+	uint32_t added; // producer: events so far, as they count up for ever
 	bool one_thread; // turns both ends (set after init): an empty ring begins anew
 	_Alignas(CACHE_LINE) _Atomic uint64_t head; // producer: wo, consumer: ro
 	_Atomic uint64_t clock_ns; // producer: wo, consumer: ro
 	_Atomic bool ended; // producer: wo, consumer: ro
 	_Alignas(CACHE_LINE) _Atomic uint64_t tail; // consumer: wo, producer: ro
+	_Atomic uint32_t released; // consumer: wo, producer: ro; of those added
+	_Atomic bool paused; // consumer: wo, producer: ro
 	uint64_t read; // consumer
+	uint32_t passed; // consumer
 	struct counters *counters; // the producer's
 };
 
@@ -38,6 +42,10 @@ void *event_ring_add(struct event_ring *ring, enum event_kind kind, size_t size)
 // Producer: octets free. A turn starts only when a batch's worst case fits.
 uint32_t event_ring_room(const struct event_ring *ring);
 
+// Producer: events that the consumer has not released; whether it is to say no more for now.
+uint32_t event_ring_held(const struct event_ring *ring);
+bool event_ring_paused(const struct event_ring *ring);
+
 // Producer: makes events visible; `clock_ns`: none earlier follows.
 void event_ring_publish(struct event_ring *ring, uint64_t clock_ns);
 
@@ -51,6 +59,7 @@ void event_ring_pop(struct event_ring *ring);
 // released, which has to be before the producer's next turn where both ends are one thread's.
 void event_ring_pass(struct event_ring *ring);
 void event_ring_release(struct event_ring *ring);
+void event_ring_pause(struct event_ring *ring, bool paused); // consumer
 uint32_t event_ring_waiting(const struct event_ring *ring); // octets of events not yet popped
 uint64_t event_ring_clock(const struct event_ring *ring);
 bool event_ring_ended(const struct event_ring *ring); // all its events are there

@@ -15,6 +15,12 @@ enum {
 	// is over: silent clients with a long flow are met as often.
 	SEGMENTS_KEPT = 2,
 };
+
+// A shard's clock may stand so far behind its packets when it has nothing more to say: some slots
+// of its flow table's wheel. Who is ahead by less is not paused, for the slowest might not catch
+// up.
+#define AHEAD_NS (50 * NS_PER_MS)
+
 enum purpose { PURPOSE_CLIENTS = 0x6c656467, PURPOSE_BINDINGS, PURPOSE_ANSWERS, PURPOSE_USAGE };
 
 static int parse_mac(const char *text, uint8_t mac[6])
@@ -84,6 +90,18 @@ static int read_networks(struct ledger *l)
 	return 0;
 }
 
+static uint32_t events_max(const struct settings *settings)
+{
+	return MAX((uint32_t)settings->flows_max / FLOWS_PER_EVENT, (uint32_t)EVENTS_LEAST);
+}
+
+// Half of the order's room is anybody's, and a little of the other half is for turns, which may go
+// beyond this.
+uint32_t ledger_ring_events(const struct settings *settings, uint32_t rings)
+{
+	return events_max(settings) * 3 / 8 / rings;
+}
+
 static int make_tables(struct ledger *l)
 {
 	const struct settings *settings = l->config.settings;
@@ -102,8 +120,7 @@ static int make_tables(struct ledger *l)
 	};
 	uint32_t clients_max = (uint32_t)settings->clients_max;
 
-	int err = reorder_init(&l->reorder,
-		MAX((uint32_t)settings->flows_max / FLOWS_PER_EVENT, (uint32_t)EVENTS_LEAST));
+	int err = reorder_init(&l->reorder, events_max(settings));
 	if (!err)
 		err = client_table_init(&l->clients, clients_max,
 			(uint32_t)settings->clients_random_max, SEGMENTS_KEPT * settings->active,
@@ -376,6 +393,20 @@ static bool may_wait(struct ledger *l, uint64_t clock_ns)
 		clock_ns < l->stepped_ns + GATHER_NS;
 }
 
+// While half of the order's room is taken, shards ahead of the slowest wait for it: else what they
+// say would push what waits for the slowest out of its turn.
+static void pause_rings(struct ledger *l, uint64_t clock_ns)
+{
+	bool pause = l->reorder.count >= l->reorder.max / 2;
+
+	for (uint32_t i = 0; i < l->config.ring_count; i++) {
+		struct event_ring *ring = l->config.rings[i];
+		uint64_t ring_ns = event_ring_clock(ring);
+		event_ring_pause(
+			ring, pause && ring_ns > clock_ns && ring_ns - clock_ns > AHEAD_NS);
+	}
+}
+
 // What waits for a later turn no longer stands in its ring.
 static void release_rings(struct ledger *l)
 {
@@ -396,6 +427,7 @@ uint32_t ledger_step(struct ledger *l)
 	while (work(l, clock_ns, TURN_EVENTS) > 0)
 		continue;
 	release_rings(l);
+	pause_rings(l, clock_ns);
 	// A clock at its end says that nothing follows, not what time it is.
 	if (clock_ns != UINT64_MAX)
 		meet_deadlines(l, clock_ns);

@@ -33,6 +33,10 @@ int ledger_new(struct ledger **ret, const struct ledger_config *config);
 void ledger_free(struct ledger *ledger); // accepts NULL
 void ledger_memory(const struct ledger *ledger, struct memory_pools *pools);
 
+// How many events each of so many rings may hold, so that the order of time has room for them all
+// when it has paused the rings of those shards that are ahead.
+uint32_t ledger_ring_events(const struct settings *settings, uint32_t rings);
+
 // Live: the link's own prefixes are local, too (from the interface's addresses).
 int ledger_add_local(struct ledger *ledger, const uint8_t *ip, bool ip6, uint8_t prefix_len);
 

@@ -1,6 +1,7 @@
 // The crew: making shards, turning them, asking them.
 #include "core/shard/crew.h"
 
+#include "core/ledger/ledger.h"
 #include "core/packet/capture_merge.h"
 #include "core/shard/cores.h"
 #include "core/shard/dispatch.h"
@@ -184,6 +185,7 @@ static int make_stages(struct crew *c, struct member *m, char error[CREW_ERROR_S
 	classify.classifiers = c->config.classifiers;
 	m->shard.counters = &m->counters;
 	m->shard.events = &m->ring;
+	m->shard.events_held = c->count > 1 ? ledger_ring_events(s, c->count) : 0;
 	int err = event_ring_init(&m->ring, RING_BYTES, &m->counters);
 	m->ring.one_thread = m < c->members + turned_by_main(c);
 	if (!err && c->dispatch == NULL)

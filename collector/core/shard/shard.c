@@ -12,12 +12,19 @@ enum {
 	TURN_EVENTS_MAX = 2 * PACKET_BATCH_MAX * EVENT_SIZE_MAX,
 };
 
+static bool may_speak(const struct shard *s)
+{
+	return event_ring_room(s->events) >= TURN_EVENTS_MAX &&
+		(s->events_held == 0 || event_ring_held(s->events) < s->events_held) &&
+		!event_ring_paused(s->events);
+}
+
 // Ends what is due as far as the ring has room; the clock says how far that was.
 static bool expire(struct shard *s)
 {
 	bool all = false;
 
-	while (!all && event_ring_room(s->events) >= TURN_EVENTS_MAX) {
+	while (!all && may_speak(s)) {
 		all = flow_table_expire(s->flows, s->now_ns, END_STRIDE);
 		classify_finish(s->classify, s->flows, s->events);
 	}
@@ -36,7 +43,7 @@ static int flush(struct shard *s)
 {
 	if (!expire(s))
 		return 0;
-	while (!s->flushed && event_ring_room(s->events) >= TURN_EVENTS_MAX) {
+	while (!s->flushed && may_speak(s)) {
 		s->flushed = flow_table_flush(s->flows, s->now_ns, END_STRIDE);
 		classify_finish(s->classify, s->flows, s->events);
 	}
@@ -53,7 +60,7 @@ int shard_step(struct shard *s)
 	struct packet_batch *batch = &s->batch;
 	int count;
 
-	if (event_ring_room(s->events) < TURN_EVENTS_MAX) {
+	if (!may_speak(s)) {
 		if (s->ops->pause != NULL)
 			s->ops->pause(s->capture);
 		return 0;

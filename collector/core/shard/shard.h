@@ -16,6 +16,7 @@ struct shard {
 	struct flow_table *flows;
 	struct classify *classify;
 	struct event_ring *events;
+	uint32_t events_held; // it says no more while so many wait; 0: it may
 	struct counters *counters;
 	bool ended; // the source is dry or broken: only the final flush is left
 	bool flushed;
@@ -27,7 +28,8 @@ struct shard {
 
 // One turn: everything that happens to packets, in the order data flows. Returns the count of
 // packets, 0 when none came, or -ENODATA when the source is at its end and all flows are flushed. A
-// turn does nothing but expiry and flush while the ring has no room for a batch's worst case.
+// turn does nothing but expiry and flush while the ring has no room for a batch's worst case, or
+// holds too many events, or is paused.
 int shard_step(struct shard *shard);
 
 // Ends the source (a signal, say): the next turns flush.
