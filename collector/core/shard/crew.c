@@ -119,11 +119,12 @@ static bool main_reads(const struct crew *c)
 	return c->dispatch != NULL && c->config.live;
 }
 
-// How many shards main turns itself: the only one, or the one that reads a file for all, whose
-// events the ledger then finds in the caches of its own core.
+// How many shards main turns itself: the only one, or of two the one that reads a file for both,
+// whose events the ledger then finds in the caches of its own core. Of more the reader alone would
+// keep the others waiting, had it the ledger to turn as well.
 static uint32_t turned_by_main(const struct crew *c)
 {
-	return c->count == 1 || (c->dispatch != NULL && !c->config.live) ? 1 : 0;
+	return c->count == 1 || (c->count == 2 && c->dispatch != NULL && !c->config.live) ? 1 : 0;
 }
 
 // One shard's part of a limit that is for all.

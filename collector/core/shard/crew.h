@@ -3,10 +3,10 @@
 //
 // Several shards of a live source each have a queue of it. Of a file, or a source that cannot share
 // its packets out, or where all must have one clock, a dispatching reader feeds them: main turns it
-// where the source is live, else the first shard does, which main turns then: two shards are two
-// threads, and what most is said to the ledger stays on its core. Main's thread calls everything
-// here, and opens every shard: libraries of classifiers have state of the process, which one thread
-// must set up.
+// where the source is live, else the first shard does. Of two shards main turns that one: they are
+// two threads, and half of what is said to the ledger stays on its core; of more each is a thread,
+// and main has the ledger alone. Main's thread calls everything here, and opens every shard:
+// libraries of classifiers have state of the process, which one thread must set up.
 #pragma once
 
 #include "core/shard/shard.h"

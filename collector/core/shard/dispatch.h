@@ -8,9 +8,8 @@
 // shard's: at the end of a file, and where no packet of a shard comes for long, too.
 //
 // Who reads: main, where somebody must see to the source come what may (live), or else the first
-// shard, as it takes its own packets, which then never change cores; main turns that one as well.
-// All of it but the shards' ends, each of which is its shard's, is the reader's, or main's where it
-// says so.
+// shard, as it takes its own packets, which then never change cores. All of it but the shards'
+// ends, each of which is its shard's, is the reader's, or main's where it says so.
 #pragma once
 
 #include "core/base/counters.h"
