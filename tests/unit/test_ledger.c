@@ -943,6 +943,32 @@ static void test_pauses_who_is_ahead(void **)
 	house_close(&h);
 }
 
+// As many events as the rings may hold find room in the order beside the half that others may have
+// filled: none that comes after them is late.
+static void test_room_for_what_rings_hold(void **)
+{
+	struct house h;
+	setup(&h, 4);
+	uint32_t each = ledger_ring_events(&h.settings, 4);
+	event_ring_publish(&h.rings[3], S(50));
+	for (uint32_t i = 0; !event_ring_paused(&h.rings[0]); i++) {
+		house_fact(&h, S(200) + i, FACT_ARP, A, "10.0.0.1", NULL);
+		event_ring_publish(&h.rings[0], S(200));
+		house_step(&h);
+	}
+	for (h.ring = 0; h.ring < 4; h.ring++) {
+		for (uint32_t i = 0; i < each; i++)
+			house_fact(&h, S(150) + i, FACT_ARP, A, "10.0.0.1", NULL);
+		event_ring_publish(&h.rings[h.ring], h.ring < 3 ? S(200) : S(60));
+	}
+	house_step(&h);
+	h.ring = 3;
+	house_fact(&h, S(70), FACT_ARP, B, "10.0.0.2", NULL);
+	house_finish(&h);
+	assert_int_equal(h.counters.value[COUNTER_events_late], 0);
+	house_close(&h);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -981,6 +1007,7 @@ int main(void)
 		cmocka_unit_test(test_heap_full),
 		cmocka_unit_test(test_heap_full_and_slowest_waits),
 		cmocka_unit_test(test_pauses_who_is_ahead),
+		cmocka_unit_test(test_room_for_what_rings_hold),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

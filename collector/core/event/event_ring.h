@@ -42,7 +42,7 @@ void *event_ring_add(struct event_ring *ring, enum event_kind kind, size_t size)
 // Producer: octets free. A turn starts only when a batch's worst case fits.
 uint32_t event_ring_room(const struct event_ring *ring);
 
-// Producer: events that the consumer has not released; whether it is to say no more for now.
+// Producer: events that the consumer has not released; whether the consumer has paused it.
 uint32_t event_ring_held(const struct event_ring *ring);
 bool event_ring_paused(const struct event_ring *ring);
 
