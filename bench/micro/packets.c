@@ -31,6 +31,7 @@ struct names {
 	void *self, *state;
 	struct flow flow;
 	struct flow_more more;
+	struct pool mores; // it alone
 	struct findings_pool findings;
 	struct event_ring events;
 	struct report report;
@@ -117,7 +118,9 @@ static void measure_names(
 
 	n->ops = ops;
 	n->flow.findings = POOL_NONE;
-	n->flow.more = &n->more;
+	n->mores = (struct pool){
+		.objects = (uint8_t *)&n->more, .max = 1, .object_size = sizeof(n->more)};
+	n->flow.more_from = &n->mores;
 	n->report = (struct report){.findings = &n->findings,
 		.counters = house->counters,
 		.events = &n->events,

@@ -29,6 +29,7 @@ enum {
 struct entry {
 	struct flow flow;
 	struct flow_more more;
+	struct pool mores; // it alone
 	struct entry *next;
 	struct entry *all_next;
 	struct ndpi_flow_struct plain;
@@ -148,7 +149,9 @@ static struct entry *entry_of(struct packet *p)
 		assert_non_null(e);
 		memset(e, 0, sizeof(*e));
 		e->flow.key = key;
-		e->flow.more = &e->more;
+		e->mores = (struct pool){
+			.objects = (uint8_t *)&e->more, .max = 1, .object_size = sizeof(e->more)};
+		e->flow.more_from = &e->mores;
 		e->flow.bits = swapped ? FLOW_SWAPPED : 0;
 		e->flow.first_flags = p->tcp_flags;
 		p->bits |= PACKET_NEW_FLOW;

@@ -151,6 +151,7 @@ static struct event_ring ring;
 static struct classify *classify;
 static struct flow flow;
 static struct flow_more more;
+static struct pool mores = {.objects = (uint8_t *)&more, .max = 1, .object_size = sizeof(more)};
 static uint64_t now_ns;
 static struct flow *ended;
 static unsigned done;
@@ -221,7 +222,8 @@ static void flow_make(uint8_t proto, uint16_t port0, uint16_t port1)
 	flow.id = 77;
 	flow.iface = 3;
 	flow.vlan = 12;
-	flow.more = &more;
+	mores.fresh = 0;
+	flow.more_from = &mores;
 }
 
 // Shows one packet of `f`; `bits`: enum packet_bits.

@@ -16,6 +16,7 @@ static struct counters counters;
 static struct taxonomy taxonomy;
 static struct flow flow;
 static struct flow_more more;
+static struct pool mores = {.objects = (uint8_t *)&more, .max = 1, .object_size = sizeof(more)};
 static struct report report;
 static struct flow_view view;
 static void *self;
@@ -34,7 +35,8 @@ static int set_up(void **)
 
 	memset(&counters, 0, sizeof(counters));
 	memset(&flow, 0, sizeof(flow));
-	flow.more = &more;
+	mores.fresh = 0;
+	flow.more_from = &mores;
 	report = (struct report){.counters = &counters, .flow = &flow};
 	state = calloc(1, ndpi_classifier_ops.flow_state_size);
 	assert_non_null(state);

@@ -10,6 +10,7 @@
 
 static struct flow flow;
 static struct flow_more more;
+static struct pool mores = {.objects = (uint8_t *)&more, .max = 1, .object_size = sizeof(more)};
 
 struct sent {
 	unsigned end;
@@ -24,7 +25,8 @@ static void begin(void)
 {
 	memset(&flow, 0, sizeof(flow));
 	memset(&more, 0xa5, sizeof(more)); // whatever another flow left
-	flow.more = &more;
+	mores.fresh = 0;
+	flow.more_from = &mores;
 }
 
 static void send(struct sent s)

@@ -11,18 +11,28 @@ enum { HUGE_PAGE = 2 << 20 };
 
 static const volatile sig_atomic_t *prefault_stop;
 
-void *memory_reserve(size_t bytes)
+static void *reserve(size_t bytes, size_t huge_from)
 {
 	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (memory == MAP_FAILED)
 		return NULL;
 	// A table of many megabytes hit at random pays for every 4 KiB page in the TLB.
-	if (bytes >= 4 * (size_t)HUGE_PAGE)
+	if (bytes >= huge_from)
 		madvise(memory, bytes, MADV_HUGEPAGE);
 	// Packet-derived data must not stand in a core file, whoever asks for one.
 	madvise(memory, bytes, MADV_DONTDUMP);
 	return memory;
+}
+
+void *memory_reserve(size_t bytes)
+{
+	return reserve(bytes, 4 * (size_t)HUGE_PAGE);
+}
+
+void *memory_reserve_scattered(size_t bytes)
+{
+	return reserve(bytes, HUGE_PAGE);
 }
 
 void memory_release(void *memory, size_t bytes)

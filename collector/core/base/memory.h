@@ -7,6 +7,9 @@
 
 // Reserves `bytes` of zeroed memory without touching it, or returns NULL.
 void *memory_reserve(size_t bytes);
+// The same of what is looked up all over, before it is written: on huge pages however few. A small
+// page would be mapped twice, empty and then its own, the second time with all cores interrupted.
+void *memory_reserve_scattered(size_t bytes);
 void memory_release(void *memory, size_t bytes); // accepts NULL
 
 // What the start says of memory, and health: the parts of the whole, each by its name. Shards that

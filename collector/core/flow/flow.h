@@ -10,6 +10,7 @@
 #pragma once
 
 #include "core/base/compiler.h"
+#include "core/base/pool.h"
 #include "core/packet/packet.h"
 
 #include <stdbool.h>
@@ -65,8 +66,7 @@ enum { FLOW_UNASKED = UINT16_MAX }; // in `watching`, until core/classify has as
 
 enum { FLOW_STATES_MAX = 3 }; // classifiers that keep state by flow
 
-// The rest of a flow, what few have. It says nothing, and nobody has touched its memory, while
-// flow.seen is without FLOW_SEEN_MORE: flow_more().
+// The rest of a flow, what few have: taken from a pool by the first who asks, flow_more().
 struct flow_more {
 	// What is not in TCP's order (tcp_state.c): the latest range skipped, [start, end). What
 	// fills it was late.
@@ -129,7 +129,10 @@ struct flow {
 	uint8_t first_end; // which end sent the first packet
 	uint32_t findings; // core/classify's: first chunk, or POOL_NONE
 
-	struct flow_more *more; // its own
+	union {
+		struct flow_more *more; // once FLOW_SEEN_MORE
+		struct pool *more_from; // until then
+	};
 	uint8_t mac[2][6]; // by end; see has_mac
 	uint16_t vlan, vlan_inner; // as seen on the first packet
 	uint8_t dscp[2]; // of each end's first packet
@@ -170,15 +173,16 @@ static inline void flow_goes_on(struct flow *flow)
 	flow->seen |= FLOW_SEEN_NEXT;
 }
 
-// The rest of the flow, which begins now where it has not yet.
+// The rest of the flow, which begins now where it has not yet. The pool has as many as there are
+// flows.
 static inline struct flow_more *flow_more(struct flow *flow)
 {
-	struct flow_more *more = flow->more;
-
 	if (flow_has_more(flow))
-		return more;
+		return flow->more;
 	flow_goes_on(flow);
+	struct flow_more *more = pool_at(flow->more_from, pool_take(flow->more_from));
 	memset(more, 0, sizeof(*more));
+	flow->more = more;
 	more->segment_start_ns = flow->start_ns;
 	more->mpls_label = UINT32_MAX;
 	flow->seen |= FLOW_SEEN_MORE;

@@ -49,7 +49,7 @@ struct flow_table {
 	uint32_t farthest; // buckets past its home that any flow has ever stood
 	uint32_t count; // flows in the table
 	struct pool flows;
-	struct flow_more *more; // of each flow, by its index
+	struct pool more; // struct flow_more, of those that have one
 	struct flow_wheel *wheel;
 	uint32_t *ended; // list of flows that ended or were cut: a ring with room for all
 	uint32_t ended_mask;
@@ -115,11 +115,6 @@ static uint32_t flow_index(const struct flow_table *t, const struct flow *flow)
 	return (uint32_t)(flow - (const struct flow *)(const void *)t->flows.objects);
 }
 
-static size_t more_bytes(const struct flow_table *t)
-{
-	return ((size_t)t->settings.flows_max + SPARE_FLOWS) * sizeof(struct flow_more);
-}
-
 static uint32_t ring_mask(uint32_t entries)
 {
 	return UINT32_MAX >> __builtin_clz(entries);
@@ -151,14 +146,15 @@ int flow_table_new(
 	while ((uint64_t)buckets * BUCKET_ENTRIES < 2 * (uint64_t)settings->flows_max)
 		buckets *= 2;
 	t->bucket_mask = buckets - 1;
-	t->buckets = memory_reserve(buckets * sizeof(struct bucket));
+	t->buckets = memory_reserve_scattered(buckets * sizeof(struct bucket));
 	int err = t->buckets == NULL ? -ENOMEM : 0;
 	if (!err)
 		err = pool_init(&t->flows, settings->flows_max + SPARE_FLOWS, sizeof(struct flow));
-	t->more = memory_reserve(more_bytes(t));
+	if (!err)
+		err = pool_init(&t->more, t->flows.max, sizeof(struct flow_more));
 	t->ended_mask = ring_mask(settings->flows_max + SPARE_FLOWS);
 	t->ended = memory_reserve(ended_bytes(t));
-	if (!err && (t->more == NULL || t->ended == NULL))
+	if (!err && t->ended == NULL)
 		err = -ENOMEM;
 	if (!err)
 		err = flow_wheel_new(&t->wheel, settings->flows_max + SPARE_FLOWS);
@@ -169,7 +165,7 @@ int flow_table_new(
 	if (settings->prefault) {
 		memory_prefault(t->buckets, buckets * sizeof(struct bucket));
 		pool_prefault(&t->flows);
-		memory_prefault(t->more, more_bytes(t));
+		pool_prefault(&t->more);
 	}
 	*ret = t;
 	return 0;
@@ -180,7 +176,7 @@ void flow_table_free(struct flow_table *t)
 	if (t == NULL)
 		return;
 	flow_wheel_free(t->wheel);
-	memory_release(t->more, more_bytes(t));
+	pool_fini(&t->more);
 	memory_release(t->ended, ended_bytes(t));
 	pool_fini(&t->flows);
 	memory_release(t->buckets, (t->bucket_mask + (size_t)1) * sizeof(struct bucket));
@@ -190,7 +186,8 @@ void flow_table_free(struct flow_table *t)
 size_t flow_table_bytes(const struct flow_table *t)
 {
 	return sizeof(*t) + (t->bucket_mask + (size_t)1) * sizeof(struct bucket) +
-		pool_bytes(&t->flows) + more_bytes(t) + ended_bytes(t) + flow_wheel_bytes(t->wheel);
+		pool_bytes(&t->flows) + pool_bytes(&t->more) + ended_bytes(t) +
+		flow_wheel_bytes(t->wheel);
 }
 
 uint32_t flow_table_count(const struct flow_table *t)
@@ -343,6 +340,8 @@ void flow_table_done(struct flow_table *t, struct flow *flow)
 	counter_add(t->counters, by_reason[flow->end_reason], 1);
 	counter_add(t->counters, COUNTER_packets_in_flows, flow->packets[0] + flow->packets[1]);
 	if (flow->bits & FLOW_ENDED) {
+		if (flow_has_more(flow))
+			pool_give(&t->more, pool_index(&t->more, flow->more));
 		pool_give(&t->flows, flow_index(t, flow));
 		return;
 	}
@@ -616,7 +615,7 @@ static struct flow *flow_begin(
 	flow->iface = p->iface;
 	flow->vlan = p->vlan;
 	flow->vlan_inner = p->vlan_inner;
-	flow->more = &t->more[idx];
+	flow->more_from = &t->more;
 	if (unlikely(extra->mpls_label != UINT32_MAX))
 		flow_more(flow)->mpls_label = extra->mpls_label;
 	flow->first_flags = p->tcp_flags;
