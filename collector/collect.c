@@ -11,7 +11,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 static const struct exporter_ops *exporter_of(const struct settings *settings)
 {
@@ -22,6 +21,17 @@ static const struct exporter_ops *exporter_of(const struct settings *settings)
 		if (strcmp(exporters[i]->name, name) == 0)
 			return exporters[i];
 	return NULL;
+}
+
+// A row of protobuf does not say of which type it is: topics and segments do, a stream cannot.
+static void check_output(const struct settings *settings, struct problems *problems)
+{
+	if (settings->output != NULL && strcmp(settings->output, "-") == 0 &&
+		settings->exporter == EXPORTER_FILE && settings->format == FORMAT_PROTOBUF)
+		problems_add(problems, "command line", 0,
+			"-o - takes JSON only: rows of protobuf of several types in one stream "
+			"cannot be told apart; add --format json, or write segments with -o DIR "
+			"and print them with weir read");
 }
 
 // Everything that can be checked without opening anything; the policy is the caller's when it is
@@ -36,6 +46,7 @@ static int check_all(const struct settings *settings, struct policy **ret_policy
 			"this weir was built without the Kafka exporter");
 	else if (exporter->check != NULL)
 		exporter->check(settings, problems);
+	check_output(settings, problems);
 	struct interfaces interfaces;
 	interfaces_read(&interfaces, settings, problems);
 	cores_check(settings, problems);
@@ -73,12 +84,6 @@ static int collect(struct settings *settings, const struct policy *policy, bool 
 		.exporter = exporter_of(settings),
 	};
 
-	if (settings->output != NULL && strcmp(settings->output, "-") == 0 &&
-		settings->format == FORMAT_PROTOBUF && isatty(STDOUT_FILENO)) {
-		log_error("protobuf is not for a terminal: add --format json, or redirect standard "
-			  "output");
-		return EXIT_REFUSED;
-	}
 	if (random_key)
 		log_info("no privacy.key_file: pseudonyms are keyed for this run only");
 	if (settings_live(settings) && settings->exporter == EXPORTER_KAFKA) {

@@ -8,6 +8,7 @@
 #include "core/export/exporter.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <librdkafka/rdkafka.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -26,6 +27,7 @@ enum {
 };
 
 #define RESTART_NS (5 * NS_PER_S)
+#define MESSAGE_TIMEOUT_NS (300 * NS_PER_S) // librdkafka's own
 
 // A batch under way.
 struct parcel {
@@ -51,7 +53,11 @@ struct exporter {
 	uint64_t in_flight, bytes_raw;
 	_Atomic uint64_t bytes_sent; // librdkafka's threads: add, export: ro
 
+	uint64_t patience_ns; // 0: without end
+	uint64_t waiting_ns; // steady, since when rows wait and none is taken; 0: none waits
+
 	bool asked, up, closing, fatal;
+	bool gone; // waited for no longer: what comes is lost
 	uint64_t restart_ns; // steady: a dead producer is not replaced before; 0: at once
 	rd_kafka_resp_err_t broker_err; // why the last connection failed
 	char broker_text[ERROR_TEXT_SIZE];
@@ -166,7 +172,7 @@ static void fault_tell(struct exporter *x)
 	char text[EXPORTER_ERROR_SIZE], topic[128] = "";
 	const char *help = advice(x->fault);
 
-	if (x->fault == RD_KAFKA_RESP_ERR_NO_ERROR)
+	if (x->fault == RD_KAFKA_RESP_ERR_NO_ERROR || x->gone)
 		return;
 	if (x->fault_type != RECORD_NONE)
 		snprintf(topic, sizeof(topic), ", topic \"%.100s%s\"", x->settings->topic_prefix,
@@ -175,6 +181,10 @@ static void fault_tell(struct exporter *x)
 		text, sizeof(text), "Kafka at \"%.100s\"%s: ", x->settings->brokers, topic);
 	if (help != NULL)
 		used += snprintf(text + used, sizeof(text) - (size_t)used, "%s; ", help);
+	if (!x->up && x->patience_ns > 0)
+		used += snprintf(text + used, sizeof(text) - (size_t)used,
+			"the run waits up to %" PRIu64 " s (kafka.patience); ",
+			x->patience_ns / NS_PER_S);
 	snprintf(text + used, sizeof(text) - (size_t)used, "librdkafka: %.*s",
 		(int)sizeof(text) - used - 13, x->fault_text);
 	x->fault = RD_KAFKA_RESP_ERR_NO_ERROR;
@@ -195,6 +205,7 @@ static uint64_t steady_ns(void)
 static void arrived(struct exporter *x, enum record_type type)
 {
 	x->up = true;
+	x->waiting_ns = 0;
 	x->broker_err = RD_KAFKA_RESP_ERR_NO_ERROR;
 	if (!x->told || (x->told_type != RECORD_NONE && x->told_type != type))
 		return;
@@ -331,7 +342,8 @@ static bool property_set(
 
 // Everything but the brokers and what points to an exporter. Each property that cannot be set
 // stands in `problems`.
-static rd_kafka_conf_t *conf_new(const struct settings *settings, struct problems *problems)
+static rd_kafka_conf_t *conf_new(
+	const struct settings *settings, uint64_t patience_ns, struct problems *problems)
 {
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
 	const struct setting_list *properties = &settings->kafka_properties;
@@ -340,6 +352,13 @@ static rd_kafka_conf_t *conf_new(const struct settings *settings, struct problem
 	for (size_t i = 0; i < ARRAY_COUNT(defaults); i++)
 		REQUIRE(rd_kafka_conf_set(conf, defaults[i][0], defaults[i][1], error,
 				sizeof(error)) == RD_KAFKA_CONF_OK);
+	// Where a run has more patience than librdkafka, rows live as long as that.
+	if (patience_ns > MESSAGE_TIMEOUT_NS) {
+		char ms[32];
+		snprintf(ms, sizeof(ms), "%" PRIu64, patience_ns / NS_PER_MS + PURGE_MS);
+		REQUIRE(rd_kafka_conf_set(conf, "message.timeout.ms", ms, error, sizeof(error)) ==
+			RD_KAFKA_CONF_OK);
+	}
 	for (size_t i = 0; i < properties->count; i++) {
 		const struct setting_item *item = &properties->items[i];
 		if (!property_set(conf, item, error, sizeof(error)))
@@ -431,7 +450,7 @@ static void kafka_check(const struct settings *settings, struct problems *proble
 		settings_complain(settings, "kafka.topic_prefix", problems,
 			"\"%s\" may have letters, digits, '.', '_' and '-' only",
 			settings->topic_prefix);
-	rd_kafka_conf_t *conf = conf_new(settings, problems);
+	rd_kafka_conf_t *conf = conf_new(settings, 0, problems);
 	const bool wrong = problems->count > before;
 	struct check check = {settings, problems};
 	rd_kafka_conf_set_opaque(conf, &check);
@@ -473,7 +492,7 @@ static void producer_stop(struct exporter *x)
 static int producer_start(struct exporter *x, char *error, size_t error_size)
 {
 	struct problems problems = {0};
-	rd_kafka_conf_t *conf = conf_new(x->settings, &problems);
+	rd_kafka_conf_t *conf = conf_new(x->settings, x->patience_ns, &problems);
 	char value[32];
 	size_t value_size = sizeof(value);
 
@@ -569,6 +588,7 @@ static int kafka_open(struct exporter **ret, const struct exporter_config *confi
 		goto no_memory;
 	x->settings = config->settings;
 	x->done = config->done;
+	x->patience_ns = config->patience_ns;
 	x->parcel_count = (uint32_t)config->settings->batches + BATCHES_FOR_HEALTH;
 	x->parcels = calloc(x->parcel_count, sizeof(*x->parcels));
 	x->free_parcels = calloc(x->parcel_count, sizeof(*x->free_parcels));
@@ -708,8 +728,26 @@ static void rows_send(struct exporter *x)
 	parcel_done(x, parcel, 1);
 }
 
+// Rows of the batch that is being handed over, which will not be.
+static void lose_current(struct exporter *x, enum lost_cause cause)
+{
+	struct parcel *parcel = x->current;
+
+	if (parcel == NULL)
+		return;
+	const uint32_t rows = parcel->batch->count - x->next_row;
+	export_lost(x->done, parcel->batch->type, cause, rows);
+	x->current = NULL;
+	parcel_done(x, parcel, rows + 1);
+}
+
 static int kafka_submit(struct exporter *x, struct batch *batch)
 {
+	if (x->gone) {
+		export_lost(x->done, batch->type, LOST_BROKER, batch->count);
+		export_batch(x->done, batch);
+		return 0;
+	}
 	first_answer(x);
 	rows_send(x);
 	if (x->current != NULL || x->free_count == 0)
@@ -780,6 +818,35 @@ static void producer_restart(struct exporter *x, int timeout_ms)
 		fault_set(x, RD_KAFKA_RESP_ERR__FAIL, RECORD_NONE, error);
 }
 
+// A run that is over when its rows are out waits for a cluster, but not for ever: when that took no
+// row for so long although some wait, all of them are lost, and what comes after them.
+static void lose_patience(struct exporter *x)
+{
+	char text[EXPORTER_ERROR_SIZE];
+
+	if (x->patience_ns == 0 || x->gone)
+		return;
+	if (x->in_flight == 0 && x->current == NULL)
+		x->waiting_ns = 0;
+	else if (x->waiting_ns == 0)
+		x->waiting_ns = steady_ns();
+	if (x->waiting_ns == 0 || steady_ns() - x->waiting_ns < x->patience_ns)
+		return;
+	snprintf(text, sizeof(text),
+		"Kafka at \"%.100s\" took no row for %" PRIu64
+		" s (kafka.patience): the run ends%s%s",
+		x->settings->brokers, x->patience_ns / NS_PER_S,
+		*x->broker_text != '\0' ? "; librdkafka: " : "", x->broker_text);
+	x->gone = true;
+	x->up = false;
+	export_gone(x->done);
+	export_error(x->done, text);
+	purge(x);
+	producer_stop(x); // from here on librdkafka points to no batch
+	abandon(x, LOST_BROKER);
+	lose_current(x, LOST_BROKER);
+}
+
 static void kafka_poll(struct exporter *x, int timeout_ms)
 {
 	if (x->producer != NULL)
@@ -788,6 +855,7 @@ static void kafka_poll(struct exporter *x, int timeout_ms)
 		producer_restart(x, timeout_ms);
 	rows_send(x);
 	fault_tell(x);
+	lose_patience(x);
 }
 
 static bool kafka_idle(struct exporter *x, bool finish)
@@ -821,13 +889,7 @@ static void kafka_close(struct exporter *x)
 	producer_stop(x); // from here on librdkafka points to no batch
 	if (x->parcels != NULL)
 		abandon(x, LOST_SHUTDOWN);
-	if (x->current != NULL) {
-		struct parcel *parcel = x->current;
-		export_lost(x->done, parcel->batch->type, LOST_SHUTDOWN,
-			parcel->batch->count - x->next_row);
-		x->current = NULL;
-		parcel_done(x, parcel, parcel->rows_left);
-	}
+	lose_current(x, LOST_SHUTDOWN);
 	free(x->free_parcels);
 	free(x->parcels);
 	free(x);

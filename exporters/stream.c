@@ -64,8 +64,8 @@ static void stream_break(struct stream *s, int err)
 			strerror(err));
 	s->broken = true;
 	stream_done(s, err == EPIPE ? LOST_BROKER : LOST_SPOOL_FULL);
-	export_error(s->done, text);
 	export_gone(s->done);
+	export_error(s->done, text);
 }
 
 // Writes while there is room, waiting for it at most timeout_ms.

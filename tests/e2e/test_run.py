@@ -10,6 +10,7 @@ import re
 import select
 import shutil
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -424,14 +425,15 @@ class Reading(Scratch):
         self.refused(self.weir("run", "-c", settings, "-r", HOUSE, "-i", "eth0", *FULL),
                      "exclude each other")
 
-    def test_no_protobuf_on_a_terminal(self):
-        terminal, end = pty.openpty()
-        with open(end, "wb") as out:
-            done = subprocess.run([WEIR, "run", "-r", HOUSE, "-o", "-"], stdout=out, timeout=60,
-                                  stderr=subprocess.PIPE, cwd=self.dir, check=False)
-        os.close(terminal)
-        self.assertEqual(done.returncode, 2, done.stderr)
-        self.assertIn(b"--format json", done.stderr)
+    def test_no_protobuf_in_one_stream(self):
+        """Its rows do not say of which type they are; where they go by type they may be that."""
+        for words in (("-o", "-"), (*FULL, "--format", "protobuf")):
+            done = self.weir("run", "-r", HOUSE, *words)
+            self.refused(done, "-o - takes JSON only", "--format json", "-o DIR")
+            self.assertEqual(len(done.said.splitlines()), 1)
+        self.assertEqual(self.weir("check", "-o", "-").status, 2)
+        for words in (("-o", "out"), ("-o", "-", "--exporter", "null")):
+            self.assertEqual(self.weir("run", "-r", HOUSE, *words).status, 0)
 
     def test_progress_on_a_terminal(self):
         """However short the run is, the terminal is told; a pipe is not."""
@@ -444,6 +446,35 @@ class Reading(Scratch):
         self.assertEqual(done.returncode, 0, said)
         self.assertRegex(said, r"\d+\.\d s +\d+\.\d\d M packets .*111 flows +4\.8 MB")
         self.assertNotIn("M packets", self.weir("run", "-r", HOUSE, "--exporter", "null").said)
+
+    def test_brokers_that_are_away(self):
+        """Of a run over files, which waits for them, its operator is told at once, and how long it
+        waits. Its status says that rows were lost, and whether the file was whole besides."""
+        with socket.socket() as silent, open(HOUSE, "rb") as file:
+            silent.bind(("127.0.0.1", 0))  # not listening: it refuses, and no one else can
+            brokers = "127.0.0.1:%d" % silent.getsockname()[1]
+            words = ("--exporter", "kafka", "--set", f"kafka.brokers={brokers}", "--set",
+                     "kafka.patience=4s")
+            if "built without the Kafka exporter" in self.weir("check", *words[:2]).said:
+                self.skipTest("built without Kafka")
+            cut = self.path("cut.pcap", file.read()[:1_000_001])
+            for capture, status in ((HOUSE, 3), (cut, 4)):
+                with subprocess.Popen([WEIR, "run", "-r", capture, *words], stdout=subprocess.PIPE,
+                                      stderr=subprocess.PIPE, cwd=self.dir) as process:
+                    began, said = time.monotonic(), ""
+                    while "the run waits up to 4 s (kafka.patience)" not in said:
+                        line = process.stderr.readline().decode()
+                        self.assertNotEqual(line, "", said)
+                        said += line
+                    self.assertIn(f'Kafka at "{brokers}": no broker answers there', said)
+                    self.assertLess(time.monotonic() - began, 3.5)
+                    said += process.communicate(timeout=30)[1].decode()
+                self.assertEqual(process.returncode, status, said)
+                self.assertGreater(time.monotonic() - began, 4)
+                self.assertLess(time.monotonic() - began, 15)
+                self.assertIn("took no row for 4 s (kafka.patience): the run ends", said)
+                self.assertRegex(said, r"[1-9]\d* rows of type flow were lost: broker")
+                self.assertEqual("damaged or cut" in said, status == 4)
 
     def test_refused_sources(self):
         self.refused(self.weir("run", "-r", self.path("no.pcap"), *FULL), "no.pcap", "No such file")

@@ -26,6 +26,7 @@ struct export_done {
 	uint32_t batches_back;
 	uint32_t errors;
 	char said[16384]; // every error, a line each
+	bool gone;
 };
 
 void export_delivered(struct export_done *done, enum record_type type, uint64_t count)
@@ -47,6 +48,11 @@ void export_batch(struct export_done *done, struct batch *batch)
 	batch->count = 0;
 }
 
+void export_gone(struct export_done *done)
+{
+	done->gone = true;
+}
+
 void export_error(struct export_done *done, const char *text)
 {
 	size_t used = strlen(done->said);
@@ -65,6 +71,7 @@ struct rig {
 	struct export_done done;
 	struct exporter *exporter;
 	char error[EXPORTER_ERROR_SIZE];
+	uint64_t patience_ns;
 };
 
 static void property(struct rig *rig, const char *key, const char *value)
@@ -125,6 +132,7 @@ static void rig_open(struct rig *rig)
 	const struct exporter_config config = {.settings = &rig->settings,
 		.identity = &identity,
 		.policy_sha256 = policy,
+		.patience_ns = rig->patience_ns,
 		.done = &rig->done};
 
 	const uint64_t before = wall_ns();
@@ -564,6 +572,53 @@ static void test_rows_that_wait_too_long_are_lost(void **state)
 	}
 }
 
+// A run over files ends when rows waited for so long and none was taken; it does not where none wait.
+static void test_patience_ends(void **state)
+{
+	struct rig *rig = rig_new();
+	struct batch *batches[3];
+
+	(void)state;
+	rig->patience_ns = NS_PER_S;
+	property(rig, "queue.buffering.max.messages", "120"); // the second is handed over in part
+	rig_open(rig);
+	assert_int_equal(rig->done.errors, 0);
+	for (unsigned i = 0; i < 3; i++)
+		batches[i] = batch_of(RECORD_FLOW, "flow", 100);
+	submit(rig, batches[0]);
+	assert_true(settle(rig, 20));
+	for (int turn = 0; turn < 150; turn++) // nothing waits: nothing is waited for
+		kafka_exporter_ops.poll(rig->exporter, 10);
+	assert_false(rig->done.gone);
+
+	rd_kafka_mock_broker_set_down(rig->mock, 1);
+	const uint64_t before = wall_ns();
+	submit(rig, batches[1]);
+	submit(rig, batches[2]);
+	assert_true(settle(rig, 20));
+	assert_true(wall_ns() - before >= NS_PER_S && wall_ns() - before < 4 * NS_PER_S);
+	assert_true(rig->done.gone);
+	assert_said(rig, "the run waits up to 1 s (kafka.patience)");
+	assert_said(rig, "took no row for 1 s (kafka.patience): the run ends");
+	assert_int_equal(rig->done.delivered[RECORD_FLOW], 100);
+	assert_int_equal(rig->done.lost[RECORD_FLOW][LOST_BROKER], 200);
+	assert_int_equal(rig->done.batches_back, 3);
+
+	// What still comes is lost at once, and nothing more is said.
+	const uint32_t errors = rig->done.errors;
+	struct batch *late = batch_of(RECORD_HEALTH, "health", 1);
+	assert_int_equal(kafka_exporter_ops.submit(rig->exporter, late), 0);
+	assert_true(kafka_exporter_ops.idle(rig->exporter, true));
+	assert_int_equal(rig->done.lost[RECORD_HEALTH][LOST_BROKER], 1);
+	assert_int_equal(lost_in_all(&rig->done), 201);
+	rig_close(rig);
+	assert_int_equal(rig->done.errors, errors);
+	rig_free(rig);
+	batch_free(late);
+	for (unsigned i = 0; i < 3; i++)
+		batch_free(batches[i]);
+}
+
 static void test_dead_producer_is_replaced(void **state)
 {
 	struct rig *rig = rig_new();
@@ -736,6 +791,7 @@ int main(void)
 		cmocka_unit_test(test_absent_cluster_does_not_stop_the_start),
 		cmocka_unit_test(test_close_gives_up_what_is_left),
 		cmocka_unit_test(test_rows_that_wait_too_long_are_lost),
+		cmocka_unit_test(test_patience_ends),
 		cmocka_unit_test(test_dead_producer_is_replaced),
 		cmocka_unit_test(test_several_rows_a_message_share_a_key),
 		cmocka_unit_test(test_wrong_properties_are_all_named),

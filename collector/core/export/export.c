@@ -154,7 +154,8 @@ void export_error(struct export_done *done, const char *text)
 	}
 	done->failing = true;
 	error_keep(done, text);
-	if (!log_allowed(&done->error_logged_s, LOG_PERIOD_S, &done->errors_held))
+	bool last = atomic_load_explicit(&done->gone, memory_order_relaxed);
+	if (!log_allowed(&done->error_logged_s, LOG_PERIOD_S, &done->errors_held) && !last)
 		return;
 	if (done->errors_held > 0)
 		log_error("%s (and %" PRIu64 " messages like it before)", text, done->errors_held);

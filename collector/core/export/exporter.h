@@ -21,6 +21,7 @@ struct exporter_config {
 	const struct record_identity *identity;
 	const uint8_t *policy_sha256; // 32
 	bool to_stdout; // -o -
+	uint64_t patience_ns; // the run ends when no row is taken for so long; 0: it goes on
 	struct export_done *done; // for export_row() and export_batch()
 };
 
@@ -69,7 +70,8 @@ void export_batch(struct export_done *done, struct batch *batch);
 // A fault, for the operator and health: one sentence that says what to do; rate-limited there.
 // NULL: it is over; so it is when stats() says that the exporter, which was not, is up again.
 void export_error(struct export_done *done, const char *text);
-// Whoever takes the rows has left for good (the reader of a pipe): the run should end.
+// Whoever takes the rows has left for good (the reader of a pipe), or is waited for no longer: the
+// run should end. The export_error() that follows says why.
 void export_gone(struct export_done *done);
 
 extern const struct exporter_ops *const exporters[]; // ends with NULL: exporters/exporters.c

@@ -184,6 +184,8 @@ enum setting_log { SETTING_LOG_ERROR, SETTING_LOG_WARNING, SETTING_LOG_INFO };
 		"Topics are this and flows, clients, usage, health, erasures") \
 	X(rows_per_message, "kafka.rows_per_message", NUMBER, "1", 1, 1000, \
 		"Delimited rows in one message") \
+	X(patience, "kafka.patience", DURATION, "60s", 1000, 86400000, \
+		"Files: a run ends, its rows lost, when the brokers have taken none for so long") \
 	X(kafka_properties, "kafka.properties", MAP, "", 0, 256, "Any librdkafka property")
 
 #define SETTING_TYPE_TEXT char *

@@ -44,7 +44,8 @@ struct run {
 	uint64_t started_ns; // steady clock
 	uint64_t housekeeping_ns, health_ns, progress_ns;
 	uint64_t stop_ns; // when the source ends, once a signal came; 0: none came
-	bool interrupted; // a signal came before a file was read to its end
+	bool interrupted; // a signal, or export's end, came before a file was read to its end
+	bool no_taker; // it was export
 	uint64_t export_by_ns; // when export must be through; 0: it has all the time it needs
 };
 
@@ -191,6 +192,7 @@ static int start_export(struct run *r)
 		.identity = &r->identity,
 		.policy_sha256 = policy_sha256(r->config->policy),
 		.to_stdout = to_stdout(r),
+		.patience_ns = r->live ? 0 : r->settings->patience,
 	};
 
 	// What the exporter makes must be writable for whom we become.
@@ -423,8 +425,10 @@ static void housekeeping(struct run *r, bool terminal)
 		record_clock(r->record, capture.clock_step_ns);
 	}
 	say_broken(r);
-	if (export_ended(r->export) && process_stop == 0)
+	if (export_ended(r->export) && process_stop == 0) {
 		process_stop = 1;
+		r->no_taker = true;
+	}
 	record_seal(r->record, now_ns, r->settings->batch_age, false);
 	if (r->live && now_ns - r->health_ns >= HEALTH_PERIOD_S * NS_PER_S) {
 		r->health_ns = now_ns;
@@ -630,14 +634,15 @@ enum run_status run(const struct run_config *config)
 	export_stats(r.export, &export);
 	bool broken = say_broken(&r);
 	if (r.interrupted && !broken)
-		log_warning("\"%s\" %s: a signal came", r.settings->files.items[0].value,
+		log_warning("\"%s\" %s: %s", r.settings->files.items[0].value,
 			r.settings->files.count > 1
 				? "and the files beside it were not read to their ends"
-				: "was not read to its end");
-	if (r.interrupted || broken)
+				: "was not read to its end",
+			r.no_taker ? "nobody takes its rows" : "a signal came");
+	if ((r.interrupted && !r.no_taker) || broken)
 		status = RUN_SOURCE_BROKE;
 	if (say_what_was_lost(&r, &export) || !delivered)
-		status = RUN_ROWS_LOST;
+		status = status == RUN_FINE ? RUN_ROWS_LOST : RUN_BROKE_AND_LOST;
 	if (!sum_is_right(&r))
 		status = RUN_SUM_WRONG;
 	if (!r.live || isatty(STDOUT_FILENO))

@@ -13,6 +13,7 @@ enum run_status {
 	RUN_SOURCE_BROKE = 1, // or a signal came before its end: what could be read was collected
 	RUN_REFUSED = 2, // settings, source or exporter: nothing was collected
 	RUN_ROWS_LOST = 3, // on their way out, whoever lost them
+	RUN_BROKE_AND_LOST = 4, // both of these
 	RUN_SUM_WRONG = 70, // packets seen are not those accounted for: a fault of ours
 };
 
