@@ -64,8 +64,6 @@ static int make_dispatch(struct crew *c, char error[CREW_ERROR_SIZE])
 	struct dispatch_config config = {
 		.ops = c->sources.ops,
 		.shard_count = c->count,
-		.vlan_in_key = c->config.settings->vlan_in_key,
-		.iface_group = c->iface_group,
 		.key = hash_key_new(c->config.settings->seed, PURPOSE_DISPATCH),
 		.counters = &c->counters,
 		.first_reads = !c->config.live,
@@ -102,8 +100,7 @@ static int open_source(struct crew *c, uint32_t i, char error[CREW_ERROR_SIZE])
 	struct shard *shard = &m->shard;
 
 	if (c->dispatch != NULL) {
-		shard->ops = &dispatch_capture_ops;
-		shard->capture = dispatch_end(c->dispatch, i);
+		shard->ops = dispatch_end(c->dispatch, i, &shard->capture);
 		return 0;
 	}
 	int err = sources_open(&c->sources, &shard->capture, (uint16_t)i, (uint16_t)c->count,
