@@ -8,6 +8,7 @@
 
 #include "core/base/compiler.h"
 #include "core/base/hash.h"
+#include "core/privacy/hmac_lanes.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -238,13 +239,10 @@ static void hash_blocks(const SHA256_CTX *after_key, struct pseudonym_short *mes
 	}
 }
 
-void pseudonym_make_short(const struct pseudonym *pseudonym, enum pseudonym_purpose purpose,
-	struct pseudonym_short *messages, size_t count)
+// Those that are worked on together, each with its end.
+static void make_one_by_one(
+	const struct hmac_key *key, struct pseudonym_short *messages, size_t count)
 {
-	const struct hmac_key *key = &pseudonym->keys[purpose];
-
-	for (size_t i = 0; i < count; i++)
-		end_block(&messages[i]);
 	hash_blocks(&key->inner, messages, count);
 	for (size_t i = 0; i < count; i++) {
 		memset(messages[i].block + SHA256_DIGEST_LENGTH, 0,
@@ -253,6 +251,25 @@ void pseudonym_make_short(const struct pseudonym *pseudonym, enum pseudonym_purp
 		end_block(&messages[i]);
 	}
 	hash_blocks(&key->outer, messages, count);
+}
+
+void pseudonym_make_short(const struct pseudonym *pseudonym, enum pseudonym_purpose purpose,
+	struct pseudonym_short *messages, size_t count)
+{
+	const struct hmac_key *key = &pseudonym->keys[purpose];
+
+	for (size_t i = 0; i < count; i++)
+		end_block(&messages[i]);
+	while (count > 0) {
+		size_t some = MIN(count, (size_t)HMAC_LANES);
+		if (hmac_lanes_pay(some))
+			hmac_lanes(key->inner.h, key->outer.h, messages->block, sizeof(*messages),
+				some);
+		else
+			make_one_by_one(key, messages, some);
+		messages += some;
+		count -= some;
+	}
 }
 
 uint64_t pseudonym_word(const struct pseudonym *pseudonym, uint64_t word)

@@ -35,8 +35,8 @@ void pseudonym_make(const struct pseudonym *pseudonym, enum pseudonym_purpose pu
 	const void *message, size_t len, uint8_t ret[32]);
 
 // The same of messages that fit into one block of the hash with its end: the first `len` octets of
-// each block, which is taken apart in the making. The hash is bound by how long a step takes, so
-// that two messages at a time cost little more than one.
+// each block, which is taken apart in the making. Many at a time cost half of what they do one by
+// one (hmac_lanes.h).
 enum { PSEUDONYM_BLOCK = 64, PSEUDONYM_SHORT_MAX = PSEUDONYM_BLOCK - 9 };
 struct pseudonym_short {
 	_Alignas(16) uint8_t block[PSEUDONYM_BLOCK]; // zero past `len`; out: the first 32 octets
