@@ -6,7 +6,7 @@
 #include "core/base/compiler.h"
 #include "core/base/hash.h"
 #include "core/privacy/domain.h"
-#include "core/privacy/policy_rules.h"
+#include "core/privacy/policy_parts.h"
 
 #include <arpa/inet.h>
 #include <setjmp.h>

@@ -3,7 +3,7 @@
 #include "sample.h"
 
 #include "core/base/compiler.h"
-#include "core/privacy/policy_rules.h"
+#include "core/privacy/policy_parts.h"
 
 #include <errno.h>
 #include <setjmp.h>

@@ -2,7 +2,7 @@
 #include "sample.h"
 
 #include "core/base/compiler.h"
-#include "core/privacy/policy_rules.h"
+#include "core/privacy/policy_parts.h"
 #include "core/record/encode.h"
 #include "core/record/read.h"
 

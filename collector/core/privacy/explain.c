@@ -1,6 +1,6 @@
 // weir explain: what leaves this gateway, field by field, in what form, by which line.
 #include "core/base/compiler.h"
-#include "core/privacy/policy_rules.h"
+#include "core/privacy/policy_parts.h"
 
 #include <inttypes.h>
 

@@ -1,5 +1,5 @@
 // The policy: compiled from a profile and the operator's rules, then only read.
-#include "core/privacy/policy_rules.h"
+#include "core/privacy/policy_parts.h"
 
 #include "core/base/compiler.h"
 
@@ -9,25 +9,6 @@
 #include <string.h>
 
 static const struct policy_rule withhold;
-
-bool field_has_ends(const struct field_info *field)
-{
-	return field->type == TYPE_ADDRESS_END;
-}
-
-void policy_field_path(
-	enum record_type type, unsigned field, bool local, char path[FIELD_PATH_SIZE])
-{
-	const struct record_schema *schema = record_schema(type);
-	const struct field_info *info = &schema->fields[field];
-	bool nested = info->parent >= 0;
-
-	snprintf(path, FIELD_PATH_SIZE, "%s.%s%s%s%s", schema->name,
-		nested ? schema->fields[info->parent].name : "", nested ? "." : "", info->name,
-		!field_has_ends(info) ? ""
-			: local       ? ".local"
-				      : ".remote");
-}
 
 // What a profile says of a field.
 static struct policy_rule profile_rule(
@@ -161,45 +142,6 @@ static void copy_text(char *to, size_t size, const char *from)
 	snprintf(to, size, "%s", from != NULL ? from : "");
 }
 
-// One part of what a key is made of, with its length before it, so that no two mixtures are alike.
-static size_t add_part(uint8_t *message, size_t at, const void *part, size_t len)
-{
-	message[at] = (uint8_t)len;
-	memcpy(message + at + 1, part, len);
-	return at + 1 + len;
-}
-
-enum {
-	VLAN_AT = 5, // in the message
-	KIND_AT = 7,
-	VALUE_MAX = 16,
-	HEAD_MAX = 16 + sizeof(((struct policy *)0)->tenant) + sizeof(((struct policy *)0)->site),
-	CLIENTS_TOGETHER = 16,
-};
-
-// All before the client's value but its VLAN and kind.
-static size_t add_head(const struct policy *policy, uint8_t message[HEAD_MAX])
-{
-	uint32_t epoch = policy->key_epoch;
-	uint8_t head[KIND_AT] = {(uint8_t)(epoch >> 24), (uint8_t)(epoch >> 16),
-		(uint8_t)(epoch >> 8), (uint8_t)epoch};
-
-	size_t len = add_part(message, 0, head, sizeof(head));
-	len = add_part(message, len, policy->tenant, strlen(policy->tenant));
-	return add_part(message, len, policy->site, strlen(policy->site));
-}
-
-static void make_client_head(struct policy *policy)
-{
-	uint8_t message[HEAD_MAX];
-	size_t len = add_head(policy, message);
-
-	if (len + 1 + VALUE_MAX > PSEUDONYM_SHORT_MAX)
-		return;
-	memcpy(policy->client_head, message, len);
-	policy->client_head_len = len;
-}
-
 int policy_new(struct policy **ret, const struct settings *settings, struct problems *problems,
 	bool *ret_random_key)
 {
@@ -226,7 +168,7 @@ int policy_new(struct policy **ret, const struct settings *settings, struct prob
 		problems_add(problems, NULL, 0,
 			"there is no list of public suffixes: install the package publicsuffix");
 	err = make_key(policy, settings, problems, &random_key);
-	make_client_head(policy);
+	client_head_make(policy);
 	if (err == 0)
 		err = take_fingerprint(policy);
 	if (problems->count > problems_before)
@@ -309,65 +251,6 @@ uint32_t policy_key_epoch(const struct policy *policy)
 const struct domain_list *policy_domains(const struct policy *policy)
 {
 	return policy->domains;
-}
-
-static size_t value_len(unsigned kind)
-{
-	return kind == CLIENT_KIND_MAC ? 6 : kind == CLIENT_KIND_IP4 ? 4 : VALUE_MAX;
-}
-
-// `message`: the head, already there.
-static size_t add_client(uint8_t *message, size_t head_len, const struct policy_client *client)
-{
-	message[VLAN_AT] = (uint8_t)(client->vlan >> 8);
-	message[VLAN_AT + 1] = (uint8_t)client->vlan;
-	message[KIND_AT] = client->kind;
-	return add_part(message, head_len, client->value, value_len(client->kind));
-}
-
-static void make_long_key(const struct policy *policy, const struct policy_client *client)
-{
-	uint8_t message[HEAD_MAX + 1 + VALUE_MAX], made[32];
-	size_t len = add_client(message, add_head(policy, message), client);
-
-	pseudonym_make(policy->pseudonym, PSEUDONYM_CLIENT, message, len, made);
-	memcpy(client->ret_key, made, 16);
-}
-
-static void make_keys(
-	const struct policy *policy, const struct policy_client *clients, size_t count)
-{
-	struct pseudonym_short messages[CLIENTS_TOGETHER];
-
-	for (size_t i = 0; i < count; i++) {
-		memcpy(messages[i].block, policy->client_head, PSEUDONYM_BLOCK);
-		messages[i].len =
-			add_client(messages[i].block, policy->client_head_len, &clients[i]);
-	}
-	pseudonym_make_short(policy->pseudonym, PSEUDONYM_CLIENT, messages, count);
-	for (size_t i = 0; i < count; i++)
-		memcpy(clients[i].ret_key, messages[i].block, 16);
-}
-
-void policy_client_keys(
-	const struct policy *policy, const struct policy_client *clients, size_t count)
-{
-	if (policy->client_head_len == 0) {
-		for (size_t i = 0; i < count; i++)
-			make_long_key(policy, &clients[i]);
-		return;
-	}
-	for (size_t i = 0; i < count; i += CLIENTS_TOGETHER)
-		make_keys(policy, &clients[i], MIN(count - i, (size_t)CLIENTS_TOGETHER));
-}
-
-void policy_client_key(const struct policy *policy, enum client_kind kind, uint16_t vlan,
-	const uint8_t *value, uint8_t ret_key[16])
-{
-	const struct policy_client client = {
-		.value = value, .ret_key = ret_key, .vlan = vlan, .kind = (uint8_t)kind};
-
-	policy_client_keys(policy, &client, 1);
 }
 
 uint64_t policy_flow_id(const struct policy *policy, uint64_t id)

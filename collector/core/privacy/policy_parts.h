@@ -1,4 +1,4 @@
-// The compiled policy from inside: for policy.c, which makes it, and explain.c, which tells it.
+// The compiled policy from inside, for the files that make it, tell it and make keys by it.
 #pragma once
 
 #include "core/privacy/domain.h"
@@ -23,15 +23,21 @@ struct policy {
 	size_t client_head_len; // 0: too long for a message of one block
 };
 
-// Whether the field has a rule for local ends and one for remote ends.
+// policy_rule.c: whether the field has a rule for local ends and one for remote ends.
 bool field_has_ends(const struct field_info *field);
 
-// policy_parse.c: reads "truncate: 24/48" as a rule for `field`. NULL, or what is allowed there.
+// policy_rule.c: reads "truncate: 24/48" as a rule for `field`. NULL, or what is allowed there.
 const char *rule_parse(const char *value, const struct field_info *field, struct policy_rule *ret);
 
-// policy_parse.c: applies the operator's rules, the general before the special.
+// policy_rule.c: a whole number at *at, which moves past it. False: there is none.
+bool policy_read_number(const char **at, uint64_t *ret);
+
+// policy_override.c: applies the operator's rules, the general before the special.
 void rules_apply(struct policy *policy, const struct settings *settings, struct problems *problems);
 
-// policy_parse.c: privacy.exclude. Returns 0, or -ENOMEM; what is wrong goes to problems.
+// policy_excluded.c: privacy.exclude. Returns 0, or -ENOMEM; what is wrong goes to problems.
 int excluded_parse(
 	struct policy *policy, const struct settings *settings, struct problems *problems);
+
+// client_key.c: what all clients' keys have in common, from ids and key epoch.
+void client_head_make(struct policy *policy);
