@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 // A match reaches back over a whole batch of usual size: with less, what zstd's table still has of
 // octets out of reach costs a wrong guess of the processor each. The context takes half a MiB at
@@ -105,36 +106,11 @@ size_t packer_put(struct packer *packer, const struct batch *batch, uint8_t *to,
 	return size;
 }
 
-struct unpacker {
-	ZSTD_DCtx *zstd;
-};
-
-int unpacker_new(struct unpacker **ret)
+int packing_undo(uint8_t *raw, size_t raw_size, const uint8_t *packed, size_t packed_size)
 {
-	struct unpacker *u = calloc(1, sizeof(*u));
-	if (u == NULL)
+	size_t size = ZSTD_decompress(raw, raw_size, packed, packed_size);
+
+	if (ZSTD_getErrorCode(size) == ZSTD_error_memory_allocation)
 		return -ENOMEM;
-	u->zstd = ZSTD_createDCtx();
-	if (u->zstd == NULL) {
-		free(u);
-		return -ENOMEM;
-	}
-	*ret = u;
-	return 0;
-}
-
-void unpacker_free(struct unpacker *unpacker)
-{
-	if (unpacker == NULL)
-		return;
-	ZSTD_freeDCtx(unpacker->zstd);
-	free(unpacker);
-}
-
-bool unpacker_take(struct unpacker *unpacker, uint8_t *raw, size_t raw_size, const uint8_t *packed,
-	size_t packed_size)
-{
-	size_t size = ZSTD_decompressDCtx(unpacker->zstd, raw, raw_size, packed, packed_size);
-
-	return !ZSTD_isError(size) && size == raw_size;
+	return size == raw_size ? 0 : -EBADMSG;
 }

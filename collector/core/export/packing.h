@@ -4,7 +4,6 @@
 
 #include "core/record/batch.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,12 +20,6 @@ size_t packer_bound(size_t size);
 // size, or 0: there was no memory.
 size_t packer_put(struct packer *packer, const struct batch *batch, uint8_t *to, size_t room);
 
-struct unpacker;
-
-int unpacker_new(struct unpacker **ret); // 0 or -ENOMEM
-void unpacker_free(struct unpacker *unpacker); // accepts NULL
-
-// The frame in `packed`, which may be anything, into exactly `raw_size` octets; false when it is
-// not that.
-bool unpacker_take(struct unpacker *unpacker, uint8_t *raw, size_t raw_size, const uint8_t *packed,
-	size_t packed_size);
+// The frame in `packed`, which may be anything, into exactly `raw_size` octets. Returns 0, -EBADMSG
+// when it is not that, or -ENOMEM.
+int packing_undo(uint8_t *raw, size_t raw_size, const uint8_t *packed, size_t packed_size);

@@ -43,7 +43,6 @@ struct segment_reader {
 	uint64_t offset; // of buffer[at] in the file
 	uint8_t *raw;
 	size_t raw_max;
-	struct unpacker *unpacker;
 
 	struct segment_info info;
 	bool started, has_info, finished, ended;
@@ -63,10 +62,9 @@ int segment_reader_new(struct segment_reader **ret)
 		return -ENOMEM;
 	r->buffer_max = 2 * READ_SIZE;
 	r->buffer = malloc(r->buffer_max);
-	int err = r->buffer == NULL ? -ENOMEM : unpacker_new(&r->unpacker);
-	if (err != 0) {
+	if (r->buffer == NULL) {
 		segment_reader_free(r);
-		return err;
+		return -ENOMEM;
 	}
 	r->fd = -1;
 	*ret = r;
@@ -77,7 +75,6 @@ void segment_reader_free(struct segment_reader *reader)
 {
 	if (reader == NULL)
 		return;
-	unpacker_free(reader->unpacker);
 	free(reader->buffer);
 	free(reader->raw);
 	free(reader);
@@ -92,7 +89,6 @@ void segment_reader_open(
 		.buffer_max = reader->buffer_max,
 		.raw = reader->raw,
 		.raw_max = reader->raw_max,
-		.unpacker = reader->unpacker,
 		.have = prefix_len,
 		.lost = PROBE_BLOCK,
 	};
@@ -259,7 +255,9 @@ static bool unpack(struct segment_reader *r, size_t raw_size, const uint8_t *pac
 		r->raw = raw;
 		r->raw_max = raw_size;
 	}
-	return unpacker_take(r->unpacker, r->raw, raw_size, packed, size);
+	int err = packing_undo(r->raw, raw_size, packed, size);
+	r->no_memory |= err == -ENOMEM;
+	return err == 0;
 }
 
 static enum probe probe_block(struct segment_reader *r, struct segment_block *ret)
