@@ -447,6 +447,7 @@ static enum classify_next ndpi_classifier_inspect(void *object, void *object_sta
 	memory_tell(self);
 	if (self->arena.full) {
 		state->given_up = true;
+		counter_add(self->counters, COUNTER_dpi_memory_lost, 1);
 		return CLASSIFY_ENOUGH;
 	}
 	return next_of(self, state);
@@ -494,7 +495,7 @@ static void verdict_report(struct ndpi *self, const struct ndpi_state *state, st
 }
 
 static void ndpi_classifier_finish(
-	void *object, void *object_state, const struct flow_view *, struct report *report)
+	void *object, void *object_state, const struct flow_view *view, struct report *report)
 {
 	struct ndpi *self = object;
 	struct ndpi_state *state = object_state;
@@ -507,7 +508,10 @@ static void ndpi_classifier_finish(
 	ndpi_free_flow_data(&state->flow);
 	library_leave();
 	memory_tell(self);
-	verdict_report(self, state, report);
+	// A flow without payload that is not known is told of as if it had never been shown:
+	// whether it was hangs on which peers this shard has met.
+	if (view->payload_packets > 0 || state->last.app_protocol != NDPI_PROTOCOL_UNKNOWN)
+		verdict_report(self, state, report);
 }
 
 static void ndpi_classifier_cut(

@@ -32,7 +32,7 @@ CAPTURE = (".pcap", ".pcapng", ".cap")
 VERDICT = ("protocol", "application", "category", "confidence", "risk_bits", "risk_score", "dpi")
 # Health that counts, and that does not depend on when somebody looked.
 COUNTED = ("packets", "packets_in_flows", "packets_consumed", "drops", "flows", "clients",
-           "visibility")
+           "limits", "visibility")
 USED = ("bytes_up", "bytes_down", "packets_up", "packets_down", "retransmissions")
 
 
@@ -92,12 +92,14 @@ class Run:
         return used
 
 
-def cache_decided(verdict, other):
-    """nDPI calls what its STUN cache says its own finding; and whether a flow without payload is
-    looked up at all hangs on whether its cache of peers has any."""
-    return "cache" in (verdict["confidence"], other["confidence"]) or \
-        verdict["protocol"] == other["protocol"] == "STUN" or \
-        {verdict["dpi"], other["dpi"]} == {"none", "given_up"}
+def deciding_cache(verdict, other):
+    """The cache of nDPI's that made two verdicts of one flow differ, or None. What its STUN cache
+    tells, of the calls that a server of STUN has heard, nDPI calls a finding of its own."""
+    if verdict["protocol"] == other["protocol"] == "STUN":
+        return "STUN"
+    if "cache" in (verdict["confidence"], other["confidence"]):
+        return "peers"
+    return None
 
 
 def differing_verdicts(one, many):
@@ -108,7 +110,12 @@ def differing_verdicts(one, many):
         other = others.get(flow, verdict)
         if other == verdict:
             continue
-        (cached if cache_decided(verdict, other) else wrong).append(f"flow {flow[0]}: {verdict} with one shard, {other}")
+        cache = deciding_cache(verdict, other)
+        line = f"flow {flow[0]}: {verdict} with one shard, {other}"
+        if cache is None:
+            wrong.append(line)
+        else:
+            cached.append(f"{cache}: {line}")
     return cached, wrong
 
 

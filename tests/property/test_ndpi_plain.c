@@ -403,6 +403,7 @@ static void test_little_memory(void **)
 	assert_true(world.counters.value[COUNTER_dpi_verdicts] > 100);
 	assert_true(world.differ > 0);
 	assert_true(world.counters.value[COUNTER_dpi_given_up] >= world.differ);
+	assert_true(world.counters.value[COUNTER_dpi_memory_lost] > 0);
 	world_close();
 
 	for (uint64_t memory = 4096; memory <= 16384; memory *= 2) {

@@ -319,6 +319,7 @@ static void test_who_is_shown_what(void **)
 	show(&flow, PACKET_NEW_FLOW, 0, 10, 0, 0);
 	assert_int_equal(verdicts.inspected, 4); // its four states are taken
 	assert_int_equal(counters.value[COUNTER_dpi_given_up], 1);
+	assert_int_equal(counters.value[COUNTER_dpi_states_lost], 1);
 	assert_int_equal(flow.dpi, DPI_GIVEN_UP);
 }
 

@@ -209,6 +209,18 @@ static void test_unknown_is_not_guessed(void **)
 	assert_int_equal(counters.value[COUNTER_dpi_given_up], 1);
 }
 
+// Of a flow without payload nothing is said but what is known: whether such a flow is shown at all
+// hangs on the flows that came before.
+static void test_unknown_without_payload(void **)
+{
+	make(IP_PROTO_TCP, false, 179, 179, TCP_ACK, NULL, 0);
+	view.payload_packets = 0;
+	(void)inspect();
+	finish();
+	assert_int_equal(flow.dpi, DPI_UNSET);
+	assert_int_equal(counters.value[COUNTER_dpi_given_up], 0);
+}
+
 static bool bare(void *s)
 {
 	return ndpi_classifier_ops.bare(self, s, &packet);
@@ -279,6 +291,7 @@ int main(void)
 		TEST(test_icmp),
 		TEST(test_http),
 		TEST(test_unknown_is_not_guessed),
+		TEST(test_unknown_without_payload),
 		TEST(test_bare_segments_asked_for),
 		TEST(test_bare_segments_of_undecided_flows),
 		TEST(test_later_fragment),

@@ -50,6 +50,8 @@ enum drop_reason {
 	X(dpi_given_up) /* no state, no memory, or budget spent without a verdict */ \
 	X(dpi_not_admitted) /* flows past the limit on new ones a second */ \
 	X(dpi_excluded) \
+	X(dpi_states_lost) /* given up: no state was left */ \
+	X(dpi_memory_lost) /* given up: the library had no memory left */ \
 	X(findings_lost) /* no chunk left for a finding */ \
 	X(states_lost) /* flows that a classifier other than nDPI had no state left for */ \
 	X(event_lost_segment) /* events dropped because the ring was full */ \

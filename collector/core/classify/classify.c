@@ -288,6 +288,7 @@ static bool state_take(
 	if (in->ops->verdicts) {
 		flow->dpi = DPI_GIVEN_UP;
 		counter_add(c->counters, COUNTER_dpi_given_up, 1);
+		counter_add(c->counters, COUNTER_dpi_states_lost, 1);
 	} else {
 		counter_add(c->counters, COUNTER_states_lost, 1);
 	}

@@ -176,6 +176,8 @@ static uint8_t *put_health_visibility(struct record *d, uint8_t *at, const struc
 const struct limit_met limits_met[] = {
 	{"flows", COUNTER_flows_resources},
 	{"DPI admission", COUNTER_dpi_not_admitted},
+	{"DPI states", COUNTER_dpi_states_lost},
+	{"DPI memory", COUNTER_dpi_memory_lost},
 	{"names of flows", COUNTER_findings_lost},
 	{"states of our parsers", COUNTER_states_lost},
 	{"clients", COUNTER_clients_refused},
