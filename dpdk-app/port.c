@@ -2,7 +2,7 @@
 #define ALLOW_EXPERIMENTAL_API // rte_dev_event_*: DPDK 22.11 has nothing else to hear the bus by
 #include "port.h"
 
-#include "core/base/compiler.h"
+#include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/packet/capture_clock.h"
 #include "nic_clock.h"
@@ -13,7 +13,6 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <time.h>
 
 enum {
 	DESCRIPTORS_MAX = 4096, // 270 us of the smallest frames at 10 Gb/s
@@ -470,21 +469,12 @@ bool port_stamps(const struct port *port)
 	return port->time_field >= 0;
 }
 
-static uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec now;
-
-	clock_gettime(clock, &now);
-	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
-}
-
 static void read_clocks(struct port *port)
 {
 	uint64_t ticks;
 
 	if (port->ticks && port_stamps(port) && rte_eth_read_clock(port->id, &ticks) == 0)
-		nic_clock_read(
-			&port->clock, ticks, clock_ns(CLOCK_MONOTONIC), clock_ns(CLOCK_REALTIME));
+		nic_clock_read(&port->clock, ticks, clock_steady_ns(), clock_wall_ns());
 }
 
 int port_check(struct port *port)

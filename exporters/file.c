@@ -4,6 +4,7 @@
 //
 // A segment that a crash left open is finished at the next start. One that a running collector
 // writes is locked, and left alone.
+#include "core/base/clock.h"
 #include "core/export/exporter.h"
 #include "core/export/segment.h"
 #include "exporters/stream.h"
@@ -40,14 +41,6 @@ struct exporter {
 	bool left_open; // a segment could not be finished
 	uint64_t bytes_raw, bytes_sent; // of segments before the open one
 };
-
-static uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec now;
-
-	clock_gettime(clock, &now);
-	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
-}
 
 static void open_name(char name[NAME_SIZE + 8], const char *final)
 {
@@ -313,7 +306,7 @@ static int begin_segment(struct exporter *e)
 	struct segment_info info = e->info;
 
 	if (info.created_ns == 0)
-		info.created_ns = clock_ns(CLOCK_REALTIME);
+		info.created_ns = clock_wall_ns();
 	int fd = create_segment(e, info.created_ns);
 	if (fd == -ENOENT && open_directory_again(e))
 		fd = create_segment(e, info.created_ns);
@@ -331,7 +324,7 @@ static int begin_segment(struct exporter *e)
 		return err;
 	}
 	e->fd = fd;
-	e->begun_ns = clock_ns(CLOCK_MONOTONIC);
+	e->begun_ns = clock_steady_ns();
 	return 0;
 }
 
@@ -377,7 +370,7 @@ static bool due(const struct exporter *e)
 {
 	return segment_writer_bytes(e->writer) >= e->settings->segment_bytes ||
 		segment_writer_full(e->writer) ||
-		clock_ns(CLOCK_MONOTONIC) - e->begun_ns >= e->settings->segment_age;
+		clock_steady_ns() - e->begun_ns >= e->settings->segment_age;
 }
 
 static int file_submit(struct exporter *exporter, struct batch *batch)

@@ -4,7 +4,7 @@
 // of each of its messages that it has it, or librdkafka has given it up. When librdkafka's queue is
 // full, the rest of the batch waits here and no other is taken. Export thread only, but for
 // request_sent() and librdkafka's own threads behind it.
-#include "core/base/compiler.h"
+#include "core/base/clock.h"
 #include "core/export/exporter.h"
 
 #include <errno.h>
@@ -191,14 +191,6 @@ static void fault_tell(struct exporter *x)
 	x->told = true;
 	x->told_type = x->fault_type;
 	export_error(x->done, text);
-}
-
-static uint64_t steady_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
 // Rows of a type arrived: what was told of the cluster or of that topic is over.
@@ -807,11 +799,11 @@ static void producer_restart(struct exporter *x, int timeout_ms)
 		abandon(x, LOST_BROKER);
 		x->up = false;
 	}
-	if (x->restart_ns != 0 && steady_ns() < x->restart_ns) {
+	if (x->restart_ns != 0 && clock_steady_ns() < x->restart_ns) {
 		nanosleep(&(struct timespec){.tv_nsec = MIN(timeout_ms, 100) * 1000000L}, NULL);
 		return;
 	}
-	x->restart_ns = steady_ns() + RESTART_NS;
+	x->restart_ns = clock_steady_ns() + RESTART_NS;
 	if (producer_start(x, error, sizeof(error)) == 0)
 		x->fatal = false;
 	else
@@ -829,8 +821,8 @@ static void lose_patience(struct exporter *x)
 	if (x->in_flight == 0 && x->current == NULL)
 		x->waiting_ns = 0;
 	else if (x->waiting_ns == 0)
-		x->waiting_ns = steady_ns();
-	if (x->waiting_ns == 0 || steady_ns() - x->waiting_ns < x->patience_ns)
+		x->waiting_ns = clock_steady_ns();
+	if (x->waiting_ns == 0 || clock_steady_ns() - x->waiting_ns < x->patience_ns)
 		return;
 	snprintf(text, sizeof(text),
 		"Kafka at \"%.100s\" took no row for %" PRIu64

@@ -227,7 +227,7 @@ static void show(
 	p->flow = &e->flow;
 	plain_show(e, p);
 	batch.watched = UINT64_MAX;
-	classify_batch(world.classify, &batch, 0, 1, NULL, &world.ring);
+	classify_batch(world.classify, &batch, 0, 1, &world.ring);
 }
 
 static void differ_print(const struct entry *e, const char *file)

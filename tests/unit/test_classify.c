@@ -256,7 +256,7 @@ static void show(struct flow *f, uint8_t bits, uint8_t flags, uint16_t payload_l
 		f->seen |= bits & PACKET_REVERSE ? 8 : 4;
 	f->seen |= bits & PACKET_REVERSE ? 2 : 1;
 	batch.watched = UINT64_MAX;
-	classify_batch(classify, &batch, 0, 1, NULL, &ring);
+	classify_batch(classify, &batch, 0, 1, &ring);
 }
 
 static void finish(struct flow *f, enum end_reason reason)
@@ -334,7 +334,7 @@ static void test_consumed_packets(void **)
 	batch.packets[4] = (struct packet){.fate = PACKET_FLOW}; // in no flow: the table was full
 	batch.count = 5;
 	batch.watched = UINT64_MAX;
-	classify_batch(classify, &batch, 0, 5, NULL, &ring);
+	classify_batch(classify, &batch, 0, 5, &ring);
 	assert_int_equal(packets.inspected, 2);
 	assert_int_equal(verdicts.inspected, 0);
 }
@@ -723,7 +723,7 @@ static void arp(void)
 	batch.packets[0].iface = 2;
 	batch.count = 1;
 	batch.watched = UINT64_MAX;
-	classify_batch(classify, &batch, 0, 1, NULL, &ring);
+	classify_batch(classify, &batch, 0, 1, &ring);
 	event_ring_publish(&ring, 9);
 }
 

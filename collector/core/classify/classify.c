@@ -426,7 +426,7 @@ static uint64_t bits_between(uint64_t bits, uint32_t from, uint32_t to)
 }
 
 void classify_batch(struct classify *c, struct packet_batch *batch, uint32_t from, uint32_t to,
-	struct flow_table *, struct event_ring *events)
+	struct event_ring *events)
 {
 	uint64_t watched = bits_between(batch->watched, from, to);
 

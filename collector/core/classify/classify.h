@@ -13,8 +13,8 @@ struct classify_settings {
 	uint32_t dpi_states_max;
 	uint64_t dpi_memory_bytes;
 	uint16_t dpi_packets_max;
-	uint32_t dpi_admitted; // new flows a second that are shown to whoever gives verdicts; 0:
-			       // all
+	// New flows a second that are shown to whoever gives verdicts; 0: all.
+	uint32_t dpi_admitted;
 	uint32_t findings_max; // chunks
 	bool dpi; // off: no nDPI
 	bool dpi_plain; // struct classifier_config, plain
@@ -33,7 +33,7 @@ const struct taxonomy *classify_taxonomy(const struct classify *classify);
 // Shows those of packets [from, to) that batch->watched names to whoever still wants them. Facts
 // and answers go out as events.
 void classify_batch(struct classify *classify, struct packet_batch *batch, uint32_t from,
-	uint32_t to, struct flow_table *flows, struct event_ring *events);
+	uint32_t to, struct event_ring *events);
 
 // Every flow on the table's list: last word of its classifiers, states back, segment out, done.
 void classify_finish(

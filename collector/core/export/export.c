@@ -2,6 +2,7 @@
 // counts what became of every row.
 #include "core/export/export.h"
 
+#include "core/base/clock.h"
 #include "core/base/log.h"
 
 #include <errno.h>
@@ -62,18 +63,10 @@ struct export
 	_Atomic uint64_t stop_by_ns; // steady; set before `stop`
 };
 
-static uint64_t steady_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
-}
-
 // When a time is over; UINT64_MAX: never.
 static uint64_t deadline_ns(uint64_t timeout_ns)
 {
-	uint64_t now_ns = steady_ns();
+	uint64_t now_ns = clock_steady_ns();
 
 	return timeout_ns > UINT64_MAX - now_ns ? UINT64_MAX : now_ns + timeout_ns;
 }
@@ -213,7 +206,7 @@ static bool turn(struct export *e, int *sleep)
 {
 	bool stop = atomic_load_explicit(&e->stop, memory_order_acquire);
 
-	if (stop && steady_ns() >= atomic_load_explicit(&e->stop_by_ns, memory_order_relaxed))
+	if (stop && clock_steady_ns() >= atomic_load_explicit(&e->stop_by_ns, memory_order_relaxed))
 		return false;
 	bool took = submit_all(e);
 	// Asked after `stop`, after which nothing more is sealed.
@@ -337,7 +330,7 @@ bool export_drain(struct export *export, uint64_t timeout_ns)
 
 	wake(export);
 	while (atomic_load_explicit(&export->done.batches_done, memory_order_acquire) != sealed) {
-		if (steady_ns() >= by_ns)
+		if (clock_steady_ns() >= by_ns)
 			return false;
 		nanosleep(&pause, NULL);
 	}

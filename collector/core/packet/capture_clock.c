@@ -1,20 +1,10 @@
 // The clock of a capture source (capture_clock.h).
 #include "core/packet/capture_clock.h"
 
-#include "core/base/compiler.h"
-
-#include <time.h>
+#include "core/base/clock.h"
 
 #define LEAP_NS (86400 * NS_PER_S)
 #define STEP_MIN_NS ((int64_t)NS_PER_MS) // less is the noise of reading two clocks
-
-static int64_t clock_ns(clockid_t clock)
-{
-	struct timespec now;
-
-	clock_gettime(clock, &now);
-	return (int64_t)now.tv_sec * (int64_t)NS_PER_S + now.tv_nsec;
-}
 
 // Wall clock less monotonic clock. Both are slewed alike, so it changes only when the wall clock is
 // set. Of three readings the one least disturbed by the scheduler.
@@ -23,9 +13,9 @@ static int64_t wall_offset_ns(void)
 	int64_t offset = 0, least = INT64_MAX;
 
 	for (int i = 0; i < 3; i++) {
-		int64_t before = clock_ns(CLOCK_MONOTONIC);
-		int64_t wall = clock_ns(CLOCK_REALTIME);
-		int64_t took = clock_ns(CLOCK_MONOTONIC) - before;
+		int64_t before = (int64_t)clock_steady_ns();
+		int64_t wall = (int64_t)clock_wall_ns();
+		int64_t took = (int64_t)clock_steady_ns() - before;
 		if (took < least) {
 			least = took;
 			offset = wall - before - took / 2;
@@ -86,13 +76,13 @@ bool capture_clock_file(struct capture_clock *clock, struct packet_batch *batch,
 void capture_clock_live(struct capture_clock *clock, struct packet_batch *batch, uint64_t late_ns)
 {
 	// What looks like a step may be the scheduler between the two: then with more care.
-	int64_t wall_ns = clock_ns(CLOCK_REALTIME);
-	int64_t step_ns = wall_ns - clock_ns(CLOCK_MONOTONIC) - clock->wall_offset_ns;
+	int64_t wall_ns = (int64_t)clock_wall_ns();
+	int64_t step_ns = wall_ns - (int64_t)clock_steady_ns() - clock->wall_offset_ns;
 	if (llabs(step_ns - clock->step_ns) >= STEP_MIN_NS) {
 		step_ns = wall_offset_ns() - clock->wall_offset_ns;
 		if (llabs(step_ns - clock->step_ns) >= STEP_MIN_NS)
 			clock->step_ns = step_ns;
-		wall_ns = clock_ns(CLOCK_REALTIME);
+		wall_ns = (int64_t)clock_wall_ns();
 	}
 	int64_t present_ns = wall_ns - clock->step_ns;
 	int64_t last_ns = (int64_t)clock->last_ns;
@@ -118,7 +108,7 @@ bool capture_clock_idle(
 		clock->idle_since_ns = 0;
 		return false;
 	}
-	uint64_t now_ns = (uint64_t)clock_ns(CLOCK_MONOTONIC);
+	uint64_t now_ns = clock_steady_ns();
 	if (clock->idle_since_ns == 0)
 		clock->idle_since_ns = now_ns;
 	return now_ns - clock->idle_since_ns >= limit_ns;

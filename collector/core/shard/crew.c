@@ -304,7 +304,6 @@ static int start_workers(struct crew *c, char error[CREW_ERROR_SIZE])
 			.source = c->config.capture,
 			.number = i,
 			.thread = thread_of(c, i),
-			.count = c->count,
 			.core = c->config.capture->place != NULL ? CORE_ANY : c->cores.shard[i],
 			.nap = nap_of(c),
 		};

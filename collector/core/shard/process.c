@@ -1,7 +1,7 @@
 // The process around the pipeline.
 #include "core/shard/process.h"
 
-#include "core/base/compiler.h"
+#include "core/base/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -126,10 +126,7 @@ int process_make_directory(const char *path, const char *user)
 
 uint64_t process_cpu_ns(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+	return clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 }
 
 uint64_t process_peak_rss(void)

@@ -25,8 +25,7 @@ void process_catch_signals(void);
 int process_drop_capabilities(char *error, size_t size);
 
 // Becomes `user` for good (groups, gid, uid, no way back), when the process is root and `user` is
-// not
-// "". Returns 0 or -errno, and in `error` one sentence for the operator.
+// not empty. Returns 0 or -errno, and in `error` one sentence for the operator.
 int process_drop_privileges(const char *user, char *error, size_t size);
 
 // Makes a directory (with its parents) where there is none, and gives what it made to `user` when

@@ -1,6 +1,7 @@
 // A run: the whole pipeline put together, turned, and taken down in order.
 #include "core/shard/run.h"
 
+#include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/memory.h"
 #include "core/export/export.h"
@@ -49,22 +50,6 @@ struct run {
 	uint64_t export_by_ns; // when export must be through; 0: it has all the time it needs
 };
 
-static uint64_t steady_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
-}
-
-static uint64_t wall_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
-}
-
 // ---- setting up
 
 static int make_crew(struct run *r)
@@ -106,8 +91,8 @@ static bool time_is_up(void *run)
 	struct run *r = run;
 
 	if (process_stop && r->export_by_ns == 0)
-		r->export_by_ns = steady_ns() + r->settings->shutdown_timeout;
-	return process_stop > 1 || (r->export_by_ns != 0 && steady_ns() >= r->export_by_ns);
+		r->export_by_ns = clock_steady_ns() + r->settings->shutdown_timeout;
+	return process_stop > 1 || (r->export_by_ns != 0 && clock_steady_ns() >= r->export_by_ns);
 }
 
 static int make_ledger(struct run *r)
@@ -348,8 +333,8 @@ static void write_health(struct run *r, bool last)
 	ledger_stats(r->ledger, &ledger);
 	export_stats(r->export, &export);
 	struct health_row row = {
-		.time_ns = wall_ns(),
-		.uptime_s = (steady_ns() - r->started_ns) / NS_PER_S,
+		.time_ns = clock_wall_ns(),
+		.uptime_s = (clock_steady_ns() - r->started_ns) / NS_PER_S,
 		.version = WEIR_VERSION,
 		.interfaces = interfaces,
 		.interface_count = r->interfaces.count * crew_queues(r->crew),
@@ -414,7 +399,7 @@ static bool say_broken(struct run *r)
 // What is due by the steady clock: batches that have waited long enough, health, progress.
 static void housekeeping(struct run *r, bool terminal)
 {
-	uint64_t now_ns = steady_ns();
+	uint64_t now_ns = clock_steady_ns();
 
 	if (now_ns - r->housekeeping_ns < HOUSEKEEPING_NS)
 		return;
@@ -452,7 +437,7 @@ static bool reads_file(const struct run *r)
 // nothing.
 static void stop_source(struct run *r)
 {
-	uint64_t now_ns = steady_ns();
+	uint64_t now_ns = clock_steady_ns();
 
 	if (reads_file(r) && !crew_read_whole(r->crew))
 		r->interrupted = true;
@@ -484,7 +469,7 @@ static void turn(struct run *r)
 	} while (count != -ENODATA);
 	// However short the run was.
 	if (terminal) {
-		progress(r, steady_ns());
+		progress(r, clock_steady_ns());
 		log_status_end();
 	}
 }
@@ -503,12 +488,12 @@ static bool finish(struct run *r)
 {
 	// Who drops rows rather than wait has not all the time in the world at the end either.
 	if (!waits(r) && r->export_by_ns == 0)
-		r->export_by_ns = steady_ns() + r->settings->shutdown_timeout;
+		r->export_by_ns = clock_steady_ns() + r->settings->shutdown_timeout;
 	ledger_finish(r->ledger);
-	record_seal(r->record, steady_ns(), 0, true);
+	record_seal(r->record, clock_steady_ns(), 0, true);
 	drain(r);
 	write_health(r, true);
-	record_seal(r->record, steady_ns(), 0, true);
+	record_seal(r->record, clock_steady_ns(), 0, true);
 	// What is left to do is to close.
 	bool drained = drain(r);
 	return export_stop(r->export, drained ? r->settings->shutdown_timeout : 0);
@@ -572,7 +557,7 @@ static void summarise(const struct run *r)
 		.counters = counters,
 		.capture = &capture,
 		.export = &export,
-		.wall_ns = steady_ns() - r->started_ns,
+		.wall_ns = clock_steady_ns() - r->started_ns,
 	};
 
 	sum_counters(r, counters);
@@ -585,11 +570,11 @@ static void summarise(const struct run *r)
 // fits. It waits, before it listens, until somebody sets the clock. False: a signal came first.
 static bool wait_for_clock(const struct run *r)
 {
-	if (!r->live || wall_ns() >= WEIR_RELEASED_S * NS_PER_S)
+	if (!r->live || clock_wall_ns() >= WEIR_RELEASED_S * NS_PER_S)
 		return true;
 	log_warning("the wall clock is before this program was made: nothing is collected until it "
 		    "is set");
-	while (!process_stop && wall_ns() < WEIR_RELEASED_S * NS_PER_S)
+	while (!process_stop && clock_wall_ns() < WEIR_RELEASED_S * NS_PER_S)
 		nanosleep(&(struct timespec){.tv_nsec = 200 * NS_PER_MS}, NULL);
 	return !process_stop;
 }
@@ -600,7 +585,7 @@ enum run_status run(const struct run_config *config)
 		.config = config,
 		.settings = config->settings,
 		.live = settings_live(config->settings),
-		.started_ns = steady_ns(),
+		.started_ns = clock_steady_ns(),
 	};
 	struct problems problems = {0};
 	enum run_status status = RUN_FINE;
@@ -614,7 +599,7 @@ enum run_status run(const struct run_config *config)
 	memory_prefault_until(&process_stop);
 	if (!wait_for_clock(&r))
 		return RUN_FINE;
-	if (identity_make(&r.identity, r.settings, wall_ns(), &kept, &problems) != 0) {
+	if (identity_make(&r.identity, r.settings, clock_wall_ns(), &kept, &problems) != 0) {
 		problems_print(&problems, stderr);
 		problems_fini(&problems);
 		return RUN_REFUSED;

@@ -86,7 +86,7 @@ int shard_step(struct shard *s)
 			// so that no row depends on where a batch ends.
 			to = flow_table_update(s->flows, batch, from);
 			classify_finish(s->classify, s->flows, s->events);
-			classify_batch(s->classify, batch, from, to, s->flows, s->events);
+			classify_batch(s->classify, batch, from, to, s->events);
 		}
 		s->ops->release(s->capture, batch);
 	} else if (count < 0) {

@@ -11,7 +11,7 @@ enum { SHARDS_MAX = 64 };
 
 struct shard {
 	const struct capture_ops *ops;
-	struct capture *capture; // the shard's after shard_init()
+	struct capture *capture;
 	struct dedup *dedup; // NULL: copies of frames stay
 	struct flow_table *flows;
 	struct classify *classify;

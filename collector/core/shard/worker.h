@@ -13,9 +13,8 @@ struct nap {
 struct worker_config {
 	struct shard *shard; // borrowed, like the next
 	const struct capture_ops *source; // the run's
-	uint32_t number; // of the shard, among `count`
+	uint32_t number; // of the shard
 	uint32_t thread; // of those that receive or turn shards
-	uint32_t count;
 	int core; // CORE_ANY: where the source places it, or the scheduler
 	struct nap nap; // between turns
 };
