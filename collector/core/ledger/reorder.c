@@ -12,7 +12,11 @@ enum {
 	// So many places of the queue are moved for a run; what belongs further up goes to the
 	// heap.
 	MOVES_MAX = 4 * REORDER_RUN_MAX,
-	INSERTION_MAX = 8, // as many are sorted by insertion
+	// Runs are nearly in order (each event has some two before it that belong behind it): they
+	// are sorted by insertion, but by merging once an event has been moved so many times on
+	// average.
+	INSERTION_MOVES = 8,
+	INSERTION_MAX = 8, // then, as many are sorted by insertion first
 };
 
 static const uint32_t slot_size[REORDER_SIZES] = {512, 2048, EVENT_SIZE_MAX};
@@ -212,13 +216,13 @@ int event_compare(const struct event *a, const struct event *b)
 	}
 }
 
+// Without a jump on what nobody can foresee: at the end of a capture, and in floods, thousands have
+// one time.
 static inline bool before(const struct reorder_item *a, const struct reorder_item *b)
 {
-	if (likely(a->order != b->order))
-		return a->order < b->order;
-	if (likely(a->tie != b->tie))
-		return a->tie < b->tie;
-	return event_compare(reorder_event(a), reorder_event(b)) < 0;
+	if (unlikely(((a->order ^ b->order) | (a->tie ^ b->tie)) == 0))
+		return event_compare(reorder_event(a), reorder_event(b)) < 0;
+	return (a->order < b->order) | ((a->order == b->order) & (a->tie < b->tie));
 }
 
 static void heap_put(struct reorder *reorder, const struct reorder_item *item)
@@ -236,25 +240,36 @@ static void heap_put(struct reorder *reorder, const struct reorder_item *item)
 	heap[hole] = *item;
 }
 
-static void sort_few(struct reorder_item *items, uint32_t count)
+// Sorts by insertion. False when that took more than `moves_max` moves: then the items stand in
+// another order than before, but not yet in theirs.
+static bool sort_few(struct reorder_item *items, uint32_t count, uint32_t moves_max)
 {
+	uint32_t moves = 0;
+
 	for (uint32_t i = 1; i < count; i++) {
+		if (likely(!before(&items[i], &items[i - 1])))
+			continue;
 		struct reorder_item item = items[i];
 		uint32_t place = i;
-		for (; place > 0 && before(&item, &items[place - 1]); place--)
+		do {
 			items[place] = items[place - 1];
+			place--;
+		} while (place > 0 && before(&item, &items[place - 1]));
 		items[place] = item;
+		moves += i - place;
+		if (unlikely(moves > moves_max))
+			return false;
 	}
+	return true;
 }
 
 // Merge sort from the bottom up: a few by insertion, then pairs of sorted pieces.
-static void sort_run(struct reorder *reorder)
+static void sort_by_merging(struct reorder_item *run, uint32_t count)
 {
-	struct reorder_item *from = reorder->run, other[REORDER_RUN_MAX], *to = other;
-	uint32_t count = reorder->run_count;
+	struct reorder_item *from = run, other[REORDER_RUN_MAX], *to = other;
 
 	for (uint32_t i = 0; i < count; i += INSERTION_MAX)
-		sort_few(from + i, MIN(count - i, (uint32_t)INSERTION_MAX));
+		sort_few(from + i, MIN(count - i, (uint32_t)INSERTION_MAX), UINT32_MAX);
 	for (uint32_t len = INSERTION_MAX; len < count; len *= 2) {
 		for (uint32_t begin = 0; begin < count; begin += 2 * len) {
 			uint32_t a = begin, a_end = MIN(begin + len, count);
@@ -269,8 +284,8 @@ static void sort_run(struct reorder *reorder)
 		from = to;
 		to = swapped;
 	}
-	if (from != reorder->run)
-		memcpy(reorder->run, from, count * sizeof(*from));
+	if (from != run)
+		memcpy(run, from, count * sizeof(*from));
 }
 
 // The run goes into the end of the queue; what belongs more than MOVES_MAX places up, to the heap.
@@ -281,8 +296,8 @@ static void settle_run(struct reorder *reorder)
 	uint32_t queued = reorder->queue_to - reorder->queue_from;
 	uint32_t stop = reorder->queue_to - MIN(queued, (uint32_t)MOVES_MAX);
 
-	if (!reorder->run_sorted)
-		sort_run(reorder);
+	if (!reorder->run_sorted && !sort_few(reorder->run, left, INSERTION_MOVES * left))
+		sort_by_merging(reorder->run, left);
 	if (queued > MOVES_MAX)
 		while (skip < left && before(&reorder->run[skip], &queue[stop & mask]))
 			heap_put(reorder, &reorder->run[skip++]);
