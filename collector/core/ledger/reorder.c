@@ -12,12 +12,10 @@ enum {
 	// So many places of the queue are moved for a run; what belongs further up goes to the
 	// heap.
 	MOVES_MAX = 4 * REORDER_RUN_MAX,
-	// Runs are nearly in order (each event has some two before it that belong behind it): they
-	// are sorted by insertion, but by merging once an event has been moved so many times on
-	// average.
-	INSERTION_MOVES = 8,
-	INSERTION_MAX = 8, // then, as many are sorted by insertion first
+	INSERTION_MAX = 8, // as many are sorted by insertion
+	INDEX_BITS = 8, // of an item's place in the run
 };
+static_assert(1 << INDEX_BITS == REORDER_RUN_MAX);
 
 static const uint32_t slot_size[REORDER_SIZES] = {512, 2048, EVENT_SIZE_MAX};
 static const uint32_t slot_share[REORDER_SIZES] = {1, 8, 32}; // one of so many is that large
@@ -240,36 +238,24 @@ static void heap_put(struct reorder *reorder, const struct reorder_item *item)
 	heap[hole] = *item;
 }
 
-// Sorts by insertion. False when that took more than `moves_max` moves: then the items stand in
-// another order than before, but not yet in theirs.
-static bool sort_few(struct reorder_item *items, uint32_t count, uint32_t moves_max)
+static void sort_few(struct reorder_item *items, uint32_t count)
 {
-	uint32_t moves = 0;
-
 	for (uint32_t i = 1; i < count; i++) {
-		if (likely(!before(&items[i], &items[i - 1])))
-			continue;
 		struct reorder_item item = items[i];
 		uint32_t place = i;
-		do {
+		for (; place > 0 && before(&item, &items[place - 1]); place--)
 			items[place] = items[place - 1];
-			place--;
-		} while (place > 0 && before(&item, &items[place - 1]));
 		items[place] = item;
-		moves += i - place;
-		if (unlikely(moves > moves_max))
-			return false;
 	}
-	return true;
 }
 
 // Merge sort from the bottom up: a few by insertion, then pairs of sorted pieces.
-static void sort_by_merging(struct reorder_item *run, uint32_t count)
+static void sort_items(struct reorder_item *run, uint32_t count)
 {
 	struct reorder_item *from = run, other[REORDER_RUN_MAX], *to = other;
 
 	for (uint32_t i = 0; i < count; i += INSERTION_MAX)
-		sort_few(from + i, MIN(count - i, (uint32_t)INSERTION_MAX), UINT32_MAX);
+		sort_few(from + i, MIN(count - i, (uint32_t)INSERTION_MAX));
 	for (uint32_t len = INSERTION_MAX; len < count; len *= 2) {
 		for (uint32_t begin = 0; begin < count; begin += 2 * len) {
 			uint32_t a = begin, a_end = MIN(begin + len, count);
@@ -288,23 +274,125 @@ static void sort_by_merging(struct reorder_item *run, uint32_t count)
 		memcpy(run, from, count * sizeof(*from));
 }
 
-// The run goes into the end of the queue; what belongs more than MOVES_MAX places up, to the heap.
-static void settle_run(struct reorder *reorder)
+static inline void sort_two(uint64_t *a, uint64_t *b)
 {
+	uint64_t less = MIN(*a, *b), more = MAX(*a, *b);
+
+	*a = less;
+	*b = more;
+}
+
+static inline void sort_four(uint64_t *keys)
+{
+	sort_two(&keys[0], &keys[1]);
+	sort_two(&keys[2], &keys[3]);
+	sort_two(&keys[0], &keys[2]);
+	sort_two(&keys[1], &keys[3]);
+	sort_two(&keys[1], &keys[2]);
+}
+
+// Two sorted pieces of one length: half of the outcome from the front, half from behind, so that
+// neither piece ends before. No jumps.
+static inline void merge_keys(const uint64_t *from, uint32_t half, uint64_t *to)
+{
+	uint32_t a = 0, b = half, a_last = half - 1, b_last = 2 * half - 1;
+
+	for (uint32_t i = 0; i < half; i++) {
+		uint64_t x = from[a], y = from[b], x_last = from[a_last], y_last = from[b_last];
+		to[i] = MIN(x, y);
+		a += x < y;
+		b += x > y;
+		to[2 * half - 1 - i] = MAX(x_last, y_last);
+		a_last -= x_last > y_last;
+		b_last -= x_last < y_last;
+	}
+}
+
+// `count`: a power of two, four at least; no two keys are equal but the highest, which only fill
+// up. Returns which of the two rooms they stand in.
+static uint64_t *sort_keys(uint64_t *keys, uint64_t *other, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i += 4)
+		sort_four(&keys[i]);
+	for (uint32_t half = 4; half < count; half *= 2) {
+		for (uint32_t i = 0; i < count; i += 2 * half)
+			merge_keys(&keys[i], half, &other[i]);
+		uint64_t *swapped = keys;
+		keys = other;
+		other = swapped;
+	}
+	return keys;
+}
+
+// What stands together with one time is not in its order yet.
+static void sort_ties(struct reorder_item *run, uint32_t count)
+{
+	for (uint32_t from = 0, to; from < count; from = to) {
+		for (to = from + 1; to < count && run[to].order == run[from].order;)
+			to++;
+		if (to - from > 1)
+			sort_items(&run[from], to - from);
+	}
+}
+
+// By keys of one word, the time since the earliest and the place in the run: where the order is
+// nearly that of coming, but not quite, nobody foresees how a comparison ends, and these need no
+// jumps.
+static void sort_run(struct reorder_item *run, uint32_t count)
+{
+	struct reorder_item unsorted[REORDER_RUN_MAX];
+	uint64_t keys[REORDER_RUN_MAX], other[REORDER_RUN_MAX];
+	uint64_t earliest = UINT64_MAX, latest = 0;
+	uint32_t room = 4;
+
+	for (uint32_t i = 0; i < count; i++) {
+		earliest = MIN(earliest, run[i].order);
+		latest = MAX(latest, run[i].order);
+	}
+	if (count <= INSERTION_MAX || latest - earliest >= UINT64_MAX >> INDEX_BITS) {
+		sort_items(run, count);
+		return;
+	}
+	while (room < count)
+		room *= 2;
+	for (uint32_t i = 0; i < count; i++)
+		keys[i] = (run[i].order - earliest) << INDEX_BITS | i;
+	for (uint32_t i = count; i < room; i++)
+		keys[i] = UINT64_MAX;
+	memcpy(unsorted, run, count * sizeof(*run));
+	const uint64_t *sorted = sort_keys(keys, other, room);
+	for (uint32_t i = 0; i < count; i++)
+		run[i] = unsorted[sorted[i] & (REORDER_RUN_MAX - 1)];
+	sort_ties(run, count);
+}
+
+// The run comes after all that is in the queue.
+static void append_run(struct reorder *reorder, uint32_t count)
+{
+	uint32_t at = reorder->queue_to & reorder->queue_mask;
+	uint32_t to_end = MIN(count, reorder->queue_mask + 1 - at);
+
+	memcpy(&reorder->queue[at], reorder->run, to_end * sizeof(*reorder->run));
+	memcpy(reorder->queue, &reorder->run[to_end], (count - to_end) * sizeof(*reorder->run));
+	reorder->queue_to += count;
+}
+
+// The run goes into the end of the queue; what belongs more than MOVES_MAX places up, to the heap.
+static void merge_run(struct reorder *reorder, uint32_t count)
+{
+	const struct reorder_item *run = reorder->run;
 	struct reorder_item *queue = reorder->queue;
-	uint32_t mask = reorder->queue_mask, left = reorder->run_count, skip = 0;
+	uint32_t mask = reorder->queue_mask, left = count, skip = 0;
 	uint32_t queued = reorder->queue_to - reorder->queue_from;
 	uint32_t stop = reorder->queue_to - MIN(queued, (uint32_t)MOVES_MAX);
 
-	if (!reorder->run_sorted && !sort_few(reorder->run, left, INSERTION_MOVES * left))
-		sort_by_merging(reorder->run, left);
 	if (queued > MOVES_MAX)
-		while (skip < left && before(&reorder->run[skip], &queue[stop & mask]))
-			heap_put(reorder, &reorder->run[skip++]);
+		while (skip < left && before(&run[skip], &queue[stop & mask]))
+			heap_put(reorder, &run[skip++]);
 	uint32_t hole = reorder->queue_to + left - skip, last = reorder->queue_to;
 	reorder->queue_to = hole;
 	while (left > skip) {
-		const struct reorder_item *item = &reorder->run[left - 1];
+		const struct reorder_item *item = &run[left - 1];
 		if (last != stop && before(item, &queue[(last - 1) & mask])) {
 			queue[--hole & mask] = queue[--last & mask];
 		} else {
@@ -312,6 +400,22 @@ static void settle_run(struct reorder *reorder)
 			left--;
 		}
 	}
+}
+
+static void settle_run(struct reorder *reorder)
+{
+	uint32_t count = reorder->run_count;
+
+	if (count == 0)
+		return;
+	if (!reorder->run_sorted)
+		sort_run(reorder->run, count);
+	if (reorder->queue_from == reorder->queue_to ||
+		!before(&reorder->run[0],
+			&reorder->queue[(reorder->queue_to - 1) & reorder->queue_mask]))
+		append_run(reorder, count);
+	else
+		merge_run(reorder, count);
 	reorder->run_count = 0;
 	reorder->run_sorted = true;
 }
