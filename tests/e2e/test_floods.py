@@ -161,6 +161,30 @@ class SmallTables(Flood):
         self.assertGreater(health["flows"]["resources"], 0)
         self.assertGreater(health["dpi"]["not_admitted"], 0)
 
+    def test_sums_of_shards(self):
+        """Tables are shared out among shards, and all are full: no packet or octet is lost, whoever
+        counts them."""
+        path, household = self.flood(*floods.FLOODS, frames=10_000)
+        sums = {shards: self.sums(path, household, shards) for shards in (1, 2, 4)}
+        self.assertEqual(sums[2], sums[1])
+        self.assertEqual(sums[4], sums[1])
+
+    def sums(self, path, household, shards):
+        # Each shard's share of states is what one has otherwise.
+        small = {**SMALL, "dpi.states": SMALL["dpi.states"] * shards}
+        done = run(WEIR, "run", "-r", path, "--profile", "full", "--format", "json", "-o", "-",
+                   "--shards", shards, *settings(small), timeout=300)
+        self.assertEqual(done.status, 0, done.said)
+        health = done.health()
+        self.assertEqual(unaccounted(health), 0)
+        self.assertGreater(health["flows"]["resources"], 0)
+        flows, used = done.rows("flow"), done.rows("usage")
+        self.household(flows, household.truth, 1)
+        self.assertEqual(sum(row["packets_up"] + row["packets_down"] for row in flows),
+                         health["packets_in_flows"])
+        return [sum(row[name] for row in rows) for rows in (flows, used)
+                for name in ("packets_up", "packets_down", "bytes_up", "bytes_down")]
+
 
 class Memory(Flood):
     """Of a gateway: all floods one after another, far more than its tables hold."""
