@@ -1,4 +1,5 @@
-// Exporter "kafka": rows to a Kafka cluster by librdkafka, the only file that knows it.
+// Exporter "kafka": rows to a Kafka cluster by librdkafka, which it and the files kafka_* know
+// alone.
 //
 // One message a row, straight from the batch's memory: a batch is held until the broker has said
 // of each of its messages that it has it, or librdkafka has given it up. When librdkafka's queue is
@@ -6,6 +7,8 @@
 // request_sent() and librdkafka's own threads behind it.
 #include "core/base/clock.h"
 #include "core/export/exporter.h"
+#include "exporters/kafka_advice.h"
+#include "exporters/kafka_settings.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -27,7 +30,6 @@ enum {
 };
 
 #define RESTART_NS (5 * NS_PER_S)
-#define MESSAGE_TIMEOUT_NS (300 * NS_PER_S) // librdkafka's own
 
 // A batch under way.
 struct parcel {
@@ -76,86 +78,6 @@ static const char *const topic_names[RECORD_TYPE_COUNT] = {
 	[RECORD_ERASURE] = "erasures",
 };
 
-// Set before the operator's properties, which may change them.
-static const char *const defaults[][2] = {
-	{"client.id", "weir"},
-	{"enable.idempotence", "true"},
-	{"acks", "all"},
-	{"compression.codec", "zstd"},
-	{"linger.ms", "100"}, // rows of a batch are a second old; larger messages compress better
-	{"batch.num.messages", "10000"},
-	{"queue.buffering.max.messages", "100000"},
-	// A topic that is not there is told after 5 s and not after 30: sooner than a run over a
-	// file gives up waiting.
-	{"topic.metadata.propagation.max.ms", "5000"},
-};
-
-// Properties that would take the ground from under this file.
-static const char *const refused[][2] = {
-	{"bootstrap.servers", "is set by kafka.brokers"},
-	{"metadata.broker.list", "is set by kafka.brokers"},
-	{"delivery.report.only.error", "would leave delivered rows uncounted"},
-	{"transactional.id", "is not supported: rows are sent idempotently, without transactions"},
-};
-
-// What the operator should do about an error, as one sentence without an end; NULL: no advice.
-static const char *advice(rd_kafka_resp_err_t err)
-{
-	switch (err) {
-	case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
-	case RD_KAFKA_RESP_ERR__TRANSPORT:
-	case RD_KAFKA_RESP_ERR__TIMED_OUT:
-		return "no broker answers there: start Kafka, or correct kafka.brokers (address, "
-		       "port) "
-		       "and security.protocol in kafka.properties";
-	case RD_KAFKA_RESP_ERR__RESOLVE:
-		return "the broker's name is not known to DNS: correct kafka.brokers";
-	case RD_KAFKA_RESP_ERR__BAD_MSG:
-	case RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE:
-		return "what answers there is no Kafka broker that takes rows: correct the port in "
-		       "kafka.brokers";
-	case RD_KAFKA_RESP_ERR__AUTHENTICATION:
-	case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
-	case RD_KAFKA_RESP_ERR_UNSUPPORTED_SASL_MECHANISM:
-		return "the broker refuses the login: correct sasl.mechanism, sasl.username and "
-		       "sasl.password in kafka.properties";
-	case RD_KAFKA_RESP_ERR__SSL:
-		return "TLS fails: correct security.protocol, ssl.ca.location and "
-		       "ssl.certificate.location in kafka.properties";
-	case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
-	case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
-	case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
-		return "the topic does not exist: create it, or correct kafka.topic_prefix";
-	case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
-		return "this user may not write to the topic: grant it Write and Describe there";
-	case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
-		return "this user may not write idempotently: grant it IdempotentWrite on the "
-		       "cluster";
-	case RD_KAFKA_RESP_ERR__MSG_TIMED_OUT:
-	case RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT:
-		return "the cluster did not take rows within message.timeout.ms: see to its load "
-		       "and "
-		       "to the way there";
-	case RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP:
-	case RD_KAFKA_RESP_ERR_INVALID_RECORD:
-		return "the broker refuses the rows' time or key: set this machine's clock, and "
-		       "see "
-		       "message.timestamp.after.max.ms and before.max.ms of the topic";
-	case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
-	case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
-		return "the message is larger than allowed: lower kafka.rows_per_message, or raise "
-		       "message.max.bytes in kafka.properties and max.message.bytes of the topic";
-	case RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS:
-	case RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND:
-		return "the topic has too few replicas in sync: see to the cluster's brokers";
-	case RD_KAFKA_RESP_ERR__FATAL:
-		return "the producer lost its place and begins anew; rows then under way may be "
-		       "lost";
-	default:
-		return NULL;
-	}
-}
-
 // Remembers the newest fault, so that thousands of failed rows make one line.
 static void fault_set(
 	struct exporter *x, rd_kafka_resp_err_t err, enum record_type type, const char *text)
@@ -167,10 +89,16 @@ static void fault_set(
 	snprintf(x->fault_text, sizeof(x->fault_text), "%.*s", ERROR_TEXT_SIZE - 1, text);
 }
 
+static void connection_failed(struct exporter *x, rd_kafka_resp_err_t err, const char *text)
+{
+	x->broker_err = err;
+	snprintf(x->broker_text, sizeof(x->broker_text), "%s", text);
+}
+
 static void fault_tell(struct exporter *x)
 {
 	char text[EXPORTER_ERROR_SIZE], topic[128] = "";
-	const char *help = advice(x->fault);
+	const char *help = kafka_advice(x->fault);
 
 	if (x->fault == RD_KAFKA_RESP_ERR_NO_ERROR || x->gone)
 		return;
@@ -247,14 +175,13 @@ static void rows_lost(
 }
 
 // One message came to its end. From rd_kafka_poll().
-static void delivery(rd_kafka_t *producer, const rd_kafka_message_t *message, void *opaque)
+static void delivery(rd_kafka_t *, const rd_kafka_message_t *message, void *opaque)
 {
 	struct exporter *x = opaque;
 	const uintptr_t mark = (uintptr_t)message->_private;
 	struct parcel *parcel = &x->parcels[mark >> OPAQUE_ROWS_BITS];
 	const uint32_t rows = (mark & ((1U << OPAQUE_ROWS_BITS) - 1)) + 1;
 
-	(void)producer;
 	x->in_flight -= rows;
 	if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
 		rows_lost(x, parcel, rows, message->err);
@@ -276,196 +203,39 @@ static void trouble(rd_kafka_t *producer, int code, const char *reason, void *op
 	case RD_KAFKA_RESP_ERR__FATAL:
 		err = rd_kafka_fatal_error(producer, text, sizeof(text));
 		x->fault = RD_KAFKA_RESP_ERR_NO_ERROR;
-		fault_set(
-			x, advice(err) != NULL ? err : RD_KAFKA_RESP_ERR__FATAL, RECORD_NONE, text);
+		fault_set(x, kafka_advice(err) != NULL ? err : RD_KAFKA_RESP_ERR__FATAL,
+			RECORD_NONE, text);
 		x->fatal = true;
 		return;
 	case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
 		x->up = false;
-		if (x->broker_err == RD_KAFKA_RESP_ERR_NO_ERROR) {
-			x->broker_err = err;
-			snprintf(x->broker_text, sizeof(x->broker_text), "%s", reason);
-		}
+		if (x->broker_err == RD_KAFKA_RESP_ERR_NO_ERROR)
+			connection_failed(x, err, reason);
 		fault_set(x, x->broker_err, RECORD_NONE, x->broker_text);
 		return;
 	default:
 		// One broker of several: only worth a line when the operator must act.
-		x->broker_err = err;
-		snprintf(x->broker_text, sizeof(x->broker_text), "%s", reason);
+		connection_failed(x, err, reason);
 		if (err == RD_KAFKA_RESP_ERR__AUTHENTICATION || err == RD_KAFKA_RESP_ERR__SSL)
 			fault_set(x, err, RECORD_NONE, reason);
 	}
 }
 
 // The octets of each produce request, compressed as they are. On librdkafka's threads.
-static rd_kafka_resp_err_t request_sent(rd_kafka_t *producer, int socket, const char *broker,
-	int32_t broker_id, int16_t api_key, int16_t api_version, int32_t correlation_id,
-	size_t size, void *opaque)
+static rd_kafka_resp_err_t request_sent(rd_kafka_t *, int, const char *, int32_t, int16_t api_key,
+	int16_t, int32_t, size_t size, void *opaque)
 {
 	struct exporter *x = opaque;
 
-	(void)producer, (void)socket, (void)broker, (void)broker_id, (void)api_version,
-		(void)correlation_id;
 	if (api_key == 0) // Produce
 		atomic_fetch_add_explicit(&x->bytes_sent, size, memory_order_relaxed);
 	return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
-static rd_kafka_resp_err_t producer_made(rd_kafka_t *producer, const rd_kafka_conf_t *conf,
-	void *opaque, char *error, size_t error_size)
+static rd_kafka_resp_err_t producer_made(
+	rd_kafka_t *producer, const rd_kafka_conf_t *, void *opaque, char *, size_t)
 {
-	(void)conf, (void)error, (void)error_size;
 	return rd_kafka_interceptor_add_on_request_sent(producer, "weir", request_sent, opaque);
-}
-
-// Sets one of the operator's properties; `ret_error` gets librdkafka's words when it cannot be.
-static bool property_set(
-	rd_kafka_conf_t *conf, const struct setting_item *item, char *ret_error, size_t error_size)
-{
-	for (size_t i = 0; i < ARRAY_COUNT(refused); i++) {
-		if (strcmp(item->key, refused[i][0]) == 0) {
-			snprintf(ret_error, error_size, "%s", refused[i][1]);
-			return false;
-		}
-	}
-	return rd_kafka_conf_set(conf, item->key, item->value, ret_error, error_size) ==
-		RD_KAFKA_CONF_OK;
-}
-
-// Everything but the brokers and what points to an exporter. Each property that cannot be set
-// stands in `problems`.
-static rd_kafka_conf_t *conf_new(
-	const struct settings *settings, uint64_t patience_ns, struct problems *problems)
-{
-	rd_kafka_conf_t *conf = rd_kafka_conf_new();
-	const struct setting_list *properties = &settings->kafka_properties;
-	char error[EXPORTER_ERROR_SIZE];
-
-	for (size_t i = 0; i < ARRAY_COUNT(defaults); i++)
-		REQUIRE(rd_kafka_conf_set(conf, defaults[i][0], defaults[i][1], error,
-				sizeof(error)) == RD_KAFKA_CONF_OK);
-	// Where a run has more patience than librdkafka, rows live as long as that.
-	if (patience_ns > MESSAGE_TIMEOUT_NS) {
-		char ms[32];
-		snprintf(ms, sizeof(ms), "%" PRIu64, patience_ns / NS_PER_MS + PURGE_MS);
-		REQUIRE(rd_kafka_conf_set(conf, "message.timeout.ms", ms, error, sizeof(error)) ==
-			RD_KAFKA_CONF_OK);
-	}
-	for (size_t i = 0; i < properties->count; i++) {
-		const struct setting_item *item = &properties->items[i];
-		if (!property_set(conf, item, error, sizeof(error)))
-			problems_add(problems, item->line > 0 ? settings->path : NULL, item->line,
-				"kafka.properties: %s: %s", item->key, error);
-	}
-	return conf;
-}
-
-// "host:port", "[ip6]:port" or "protocol://host:port"; a port may be left out (9092).
-static bool broker_valid(const char *text, size_t len)
-{
-	const char *end = text + len, *scheme = memmem(text, len, "://", 3);
-	const char *host = scheme != NULL ? scheme + 3 : text;
-	const char *bracket = memrchr(host, ']', (size_t)(end - host));
-	const char *after = bracket != NULL ? bracket + 1 : host;
-	const char *colon = memrchr(after, ':', (size_t)(end - after));
-	unsigned long port = 0;
-
-	if (memchr(host, ' ', (size_t)(end - host)) != NULL ||
-		(colon != NULL ? colon : end) == host)
-		return false;
-	if (colon == NULL)
-		return true;
-	for (const char *digit = colon + 1; digit < end; digit++) {
-		if (*digit < '0' || *digit > '9')
-			return false;
-		port = port * 10 + (unsigned long)(*digit - '0');
-		if (port > 65535)
-			return false;
-	}
-	return port > 0;
-}
-
-static void brokers_check(const struct settings *settings, struct problems *problems)
-{
-	for (const char *at = settings->brokers;;) {
-		at += strspn(at, " ");
-		size_t len = strcspn(at, ","), used = len;
-		while (used > 0 && at[used - 1] == ' ')
-			used--;
-		if (!broker_valid(at, used))
-			settings_complain(settings, "kafka.brokers", problems,
-				"\"%.*s\" is not host:port with a port from 1 to 65535", (int)used,
-				at);
-		if (at[len] == '\0')
-			return;
-		at += len + 1;
-	}
-}
-
-struct check {
-	const struct settings *settings;
-	struct problems *problems;
-};
-
-// librdkafka warns of a consumer's property and passes it over: to us it is an unknown one.
-static void check_log(const rd_kafka_t *producer, int level, const char *facility, const char *text)
-{
-	const struct check *check = rd_kafka_opaque(producer);
-	const struct setting_list *properties = &check->settings->kafka_properties;
-
-	(void)level;
-	// Said in rd_kafka_new(), by the caller's thread; anything else is another thread's.
-	if (strcmp(facility, "CONFWARN") != 0 || strstr(text, "is a consumer property") == NULL)
-		return;
-	for (size_t i = 0; i < properties->count; i++) {
-		const struct setting_item *item = &properties->items[i];
-		char words[128];
-		snprintf(words, sizeof(words), " %.100s is a ", item->key);
-		if (strstr(text, words) != NULL)
-			problems_add(check->problems, item->line > 0 ? check->settings->path : NULL,
-				item->line,
-				"kafka.properties: %s: is a consumer's property, Weir is a "
-				"producer",
-				item->key);
-	}
-}
-
-static void kafka_check(const struct settings *settings, struct problems *problems)
-{
-	static const char allowed[] =
-		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
-	const size_t before = problems->count;
-	char error[EXPORTER_ERROR_SIZE];
-
-	brokers_check(settings, problems);
-	if (settings->topic_prefix[strspn(settings->topic_prefix, allowed)] != '\0')
-		settings_complain(settings, "kafka.topic_prefix", problems,
-			"\"%s\" may have letters, digits, '.', '_' and '-' only",
-			settings->topic_prefix);
-	rd_kafka_conf_t *conf = conf_new(settings, 0, problems);
-	const bool wrong = problems->count > before;
-	struct check check = {settings, problems};
-	rd_kafka_conf_set_opaque(conf, &check);
-	rd_kafka_conf_set_log_cb(conf, check_log);
-	// Properties that do not go together, files of keys that cannot be read, and a consumer's
-	// properties show only in a producer. Without a broker it sends nothing; without the
-	// properties that are wrong, what it says of the others' company means nothing.
-	rd_kafka_t *producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, error, sizeof(error));
-	if (producer == NULL) {
-		if (!wrong)
-			settings_complain(settings, "kafka.properties", problems, "%s", error);
-		rd_kafka_conf_destroy(conf);
-		return;
-	}
-	rd_kafka_destroy(producer);
-}
-
-static bool debug_wanted(const struct settings *settings)
-{
-	for (size_t i = 0; i < settings->kafka_properties.count; i++)
-		if (strcmp(settings->kafka_properties.items[i].key, "debug") == 0)
-			return true;
-	return false;
 }
 
 static void producer_stop(struct exporter *x)
@@ -484,7 +254,7 @@ static void producer_stop(struct exporter *x)
 static int producer_start(struct exporter *x, char *error, size_t error_size)
 {
 	struct problems problems = {0};
-	rd_kafka_conf_t *conf = conf_new(x->settings, x->patience_ns, &problems);
+	rd_kafka_conf_t *conf = kafka_conf_new(x->settings, x->patience_ns, &problems);
 	char value[32];
 	size_t value_size = sizeof(value);
 
@@ -501,7 +271,7 @@ static int producer_start(struct exporter *x, char *error, size_t error_size)
 	rd_kafka_conf_set_opaque(conf, x);
 	rd_kafka_conf_set_dr_msg_cb(conf, delivery);
 	rd_kafka_conf_set_error_cb(conf, trouble);
-	if (!debug_wanted(x->settings))
+	if (!kafka_debug_wanted(x->settings))
 		rd_kafka_conf_set_log_cb(conf, NULL); // what matters comes to trouble()
 	rd_kafka_conf_interceptor_add_on_new(conf, "weir", producer_made, x);
 	x->producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, error, error_size);
@@ -543,8 +313,7 @@ static void first_answer(struct exporter *x)
 		rd_kafka_metadata(x->producer, 0, NULL, &metadata, FIRST_ANSWER_MS);
 
 	if (err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-		x->broker_err = err;
-		snprintf(x->broker_text, sizeof(x->broker_text), "%s", rd_kafka_err2str(err));
+		connection_failed(x, err, rd_kafka_err2str(err));
 		fault_set(x, err, RECORD_NONE, x->broker_text);
 		rd_kafka_poll(x->producer, 0); // knows better what it was
 		fault_tell(x);
@@ -850,9 +619,9 @@ static void kafka_poll(struct exporter *x, int timeout_ms)
 	lose_patience(x);
 }
 
-static bool kafka_idle(struct exporter *x, bool finish)
+// Nothing is held back here but by linger.ms.
+static bool kafka_idle(struct exporter *x, bool)
 {
-	(void)finish; // nothing is held back here but by linger.ms
 	first_answer(x);
 	return x->current == NULL && x->in_flight == 0;
 }

@@ -31,7 +31,7 @@ LIBRARIES = {
     r"pcap(/.*)?\.h": ("collector/capture_pcap.c", "collector/frame_filter.c"),
     r"rte_.*\.h": ("dpdk-app/",),
     r"(libndpi/|ndpi/)?ndpi_.*\.h": ("classifiers/ndpi_", "classifiers/ndpi.c"),  # its inside; all else
-    r"(librdkafka/)?rdkafka.*\.h": ("exporters/kafka.c",),
+    r"(librdkafka/)?rdkafka.*\.h": ("exporters/kafka_", "exporters/kafka.c"),
     r"zstd.*\.h": ("collector/core/export/packing.c", "collector/unpack.c"),
     r"zlib\.h": ("collector/unpack.c",),
     r"yaml\.h": ("collector/core/settings/",),
