@@ -316,27 +316,28 @@ void client_mark_asked(
 bool client_learn_name(struct client *client, struct client_words *words,
 	enum client_name_source source, const uint8_t *text, size_t len, uint64_t time_ns)
 {
-	struct client_name name = {.source = (uint8_t)source,
-		.len = (uint8_t)MIN(len, (size_t)255),
-		.time_ns = time_ns};
+	struct client_name *names = words->names;
 	unsigned i = 0;
 
 	if (len == 0)
 		return false;
-	memcpy(name.text, text, name.len);
-	for (; i < client->name_count; i++) {
-		const struct client_name *n = &words->names[i];
-		if (n->source == name.source && n->len == name.len &&
-			memcmp(n->text, name.text, name.len) == 0)
-			break;
-	}
+	len = MIN(len, sizeof(names->text));
+	while (i < client->name_count &&
+		(names[i].source != source || names[i].len != len ||
+			memcmp(names[i].text, text, len) != 0))
+		i++;
 	bool known = i < client->name_count;
-	if (!known && client->name_count < CLIENT_NAMES_MAX)
-		client->name_count++;
 	// To the front: those before it move on by one, over its old place or the oldest's.
-	i = MIN(i, client->name_count - 1u);
-	memmove(&words->names[1], &words->names[0], i * sizeof(name));
-	words->names[0] = name;
+	if (!known || i > 0) {
+		if (!known && client->name_count < CLIENT_NAMES_MAX)
+			client->name_count++;
+		i = MIN(i, client->name_count - 1u);
+		memmove(&names[1], &names[0], i * sizeof(*names));
+		names[0].source = (uint8_t)source;
+		names[0].len = (uint8_t)len;
+		memcpy(names[0].text, text, len);
+	}
+	names[0].time_ns = time_ns;
 	return !known;
 }
 

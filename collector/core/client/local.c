@@ -60,6 +60,16 @@ static void make_mask(struct local_prefix *p)
 	p->bits[1] &= p->mask[1];
 }
 
+static void add_prefix(struct local_networks *local, const struct local_prefix *prefix)
+{
+	struct local_prefix *p = &local->prefixes[local->count++];
+	unsigned octets = prefix->len >= 8 ? 1 : 256u >> prefix->len;
+
+	*p = *prefix;
+	make_mask(p);
+	memset(&local->begins[p->ip6][p->ip[0] & ~(octets - 1)], true, octets);
+}
+
 static inline bool prefix_holds(const struct local_prefix *p, const uint64_t words[2], bool ip6)
 {
 	return p->ip6 == ip6 && (words[0] & p->mask[0]) == p->bits[0] &&
@@ -70,9 +80,7 @@ int local_add(struct local_networks *local, const struct local_prefix *prefix)
 {
 	if (local->count - local->announced == LOCAL_PREFIXES_MAX)
 		return -ENOSPC;
-	struct local_prefix *p = &local->prefixes[local->count++];
-	*p = *prefix;
-	make_mask(p);
+	add_prefix(local, prefix);
 	return 0;
 }
 
@@ -89,10 +97,9 @@ void local_announce(
 		if (p->len <= prefix_len && prefix_holds(p, words, true))
 			return;
 	}
-	struct local_prefix *p = &local->prefixes[local->count++];
-	*p = (struct local_prefix){.len = prefix_len, .ip6 = true, .since_ns = when_ns};
-	memcpy(p->ip, ip, 16);
-	make_mask(p);
+	struct local_prefix announced = {.len = prefix_len, .ip6 = true, .since_ns = when_ns};
+	memcpy(announced.ip, ip, 16);
+	add_prefix(local, &announced);
 	local->announced++;
 }
 
@@ -100,6 +107,8 @@ bool local_holds(const struct local_networks *local, const uint8_t *ip, bool ip6
 {
 	uint64_t words[2];
 
+	if (!local->begins[ip6][ip[0]])
+		return false;
 	address_words(ip, ip6, words);
 	for (uint32_t i = 0; i < local->count; i++) {
 		const struct local_prefix *p = &local->prefixes[i];

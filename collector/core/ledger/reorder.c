@@ -324,26 +324,51 @@ static uint64_t *sort_keys(uint64_t *keys, uint64_t *other, uint32_t count)
 	return keys;
 }
 
-// What stands together with one time is not in its order yet.
-static void sort_ties(struct reorder_item *run, uint32_t count)
+// By keys of one word: what is compared, as far as it finds room, and the place among the items.
+// Where the order is nearly that of coming, but not quite, nobody foresees how a comparison ends,
+// and these need no jumps.
+static void sort_by_keys(struct reorder_item *items, uint64_t keys[REORDER_RUN_MAX], uint32_t count)
 {
+	struct reorder_item unsorted[REORDER_RUN_MAX];
+	uint64_t other[REORDER_RUN_MAX];
+	uint32_t room = 4;
+
+	while (room < count)
+		room *= 2;
+	for (uint32_t i = 0; i < count; i++)
+		keys[i] = keys[i] << INDEX_BITS | i;
+	for (uint32_t i = count; i < room; i++)
+		keys[i] = UINT64_MAX;
+	memcpy(unsorted, items, count * sizeof(*items));
+	const uint64_t *sorted = sort_keys(keys, other, room);
+	for (uint32_t i = 0; i < count; i++)
+		items[i] = unsorted[sorted[i] & (REORDER_RUN_MAX - 1)];
+}
+
+// Of one time: by the front of their ties, and where that is one by all that tells them apart.
+static void sort_ties(struct reorder_item *items, uint32_t count)
+{
+	uint64_t keys[REORDER_RUN_MAX];
+
+	if (count <= INSERTION_MAX) {
+		sort_items(items, count);
+		return;
+	}
+	for (uint32_t i = 0; i < count; i++)
+		keys[i] = items[i].tie >> INDEX_BITS;
+	sort_by_keys(items, keys, count);
 	for (uint32_t from = 0, to; from < count; from = to) {
-		for (to = from + 1; to < count && run[to].order == run[from].order;)
+		for (to = from + 1;
+			to < count && items[to].tie >> INDEX_BITS == items[from].tie >> INDEX_BITS;)
 			to++;
 		if (to - from > 1)
-			sort_items(&run[from], to - from);
+			sort_items(&items[from], to - from);
 	}
 }
 
-// By keys of one word, the time since the earliest and the place in the run: where the order is
-// nearly that of coming, but not quite, nobody foresees how a comparison ends, and these need no
-// jumps.
 static void sort_run(struct reorder_item *run, uint32_t count)
 {
-	struct reorder_item unsorted[REORDER_RUN_MAX];
-	uint64_t keys[REORDER_RUN_MAX], other[REORDER_RUN_MAX];
-	uint64_t earliest = UINT64_MAX, latest = 0;
-	uint32_t room = 4;
+	uint64_t keys[REORDER_RUN_MAX], earliest = UINT64_MAX, latest = 0;
 
 	for (uint32_t i = 0; i < count; i++) {
 		earliest = MIN(earliest, run[i].order);
@@ -353,17 +378,17 @@ static void sort_run(struct reorder_item *run, uint32_t count)
 		sort_items(run, count);
 		return;
 	}
-	while (room < count)
-		room *= 2;
-	for (uint32_t i = 0; i < count; i++)
-		keys[i] = (run[i].order - earliest) << INDEX_BITS | i;
-	for (uint32_t i = count; i < room; i++)
-		keys[i] = UINT64_MAX;
-	memcpy(unsorted, run, count * sizeof(*run));
-	const uint64_t *sorted = sort_keys(keys, other, room);
-	for (uint32_t i = 0; i < count; i++)
-		run[i] = unsorted[sorted[i] & (REORDER_RUN_MAX - 1)];
-	sort_ties(run, count);
+	if (latest != earliest) {
+		for (uint32_t i = 0; i < count; i++)
+			keys[i] = run[i].order - earliest;
+		sort_by_keys(run, keys, count);
+	}
+	for (uint32_t from = 0, to; from < count; from = to) {
+		for (to = from + 1; to < count && run[to].order == run[from].order;)
+			to++;
+		if (to - from > 1)
+			sort_ties(&run[from], to - from);
+	}
 }
 
 // The run comes after all that is in the queue.
