@@ -18,6 +18,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
 #include <pcap/pcap.h>
@@ -28,6 +29,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -35,6 +37,10 @@ enum {
 	FRAMES_SIZE = 2 * FRAME_MAX, // a batch ends when less than FRAME_MAX is left
 	FILE_BUFFER_SIZE = 1 << 20,
 };
+
+// How long one that is down is not looked at: first, and at the most.
+#define LOOK_MIN_NS (100 * NS_PER_MS)
+#define LOOK_MAX_NS (2 * NS_PER_S)
 
 #define SECONDS_MAX (INT64_C(1) << 33) // year 2242; in ns it still fits 63 bits
 
@@ -64,7 +70,11 @@ struct capture {
 	bool shared_wait; // somebody else waits
 	bool watched; // a network interface that can go down, not "any"
 	bool down; // it is
-	int index; // of the interface: one made anew by its name is another, which is not heard
+	bool shared_out; // to several queues: the kernel binds such a socket once only
+	int index; // of the interface: one made anew by its name has another
+	int hardware; // what it is, as ARPHRD_*: libpcap has the link type by that
+	bool promiscuous;
+	uint64_t look_ns, look_pause_ns; // steady: when one that is down is looked at again
 	bool packet_clock;
 	uint64_t exit_idle_ns;
 	int fanout; // the group's number; queue 0's is the one that counts
@@ -191,12 +201,80 @@ static int open_file(struct capture *capture, const char *path, char error[CAPTU
 		capture->name, broken != NULL ? broken : why);
 }
 
+static bool interface_there(const struct capture *capture, struct ifreq *ret_name)
+{
+	*ret_name = (struct ifreq){.ifr_ifindex = capture->index};
+	return ioctl(capture->fd, SIOCGIFNAME, ret_name) == 0;
+}
+
 static bool interface_up(const struct capture *capture)
 {
-	struct ifreq request = {.ifr_ifindex = capture->index};
+	struct ifreq request;
 
-	return ioctl(capture->fd, SIOCGIFNAME, &request) == 0 &&
+	return interface_there(capture, &request) &&
 		ioctl(capture->fd, SIOCGIFFLAGS, &request) == 0 && (request.ifr_flags & IFF_UP);
+}
+
+// What the interface of this name is now: its index, and ARPHRD_*; 0: there is none.
+static int interface_named(const struct capture *capture, int *ret_hardware)
+{
+	struct ifreq request = {0};
+
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", capture->name);
+	if (ioctl(capture->fd, SIOCGIFHWADDR, &request) != 0)
+		return 0;
+	*ret_hardware = request.ifr_hwaddr.sa_family;
+	return ioctl(capture->fd, SIOCGIFINDEX, &request) == 0 ? request.ifr_ifindex : 0;
+}
+
+static uint64_t steady_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+// An interface that was removed and made anew by its name, as a modem is that comes back, is
+// another to the kernel. The socket is bound to that one: unlike a new socket that takes no
+// privileges, which are gone by now. Filter, ring and link type stay.
+static bool bind_anew(struct capture *capture)
+{
+	struct sockaddr_ll address = {
+		.sll_family = AF_PACKET,
+		.sll_protocol = htons(ETH_P_ALL),
+	};
+	int hardware, error;
+	socklen_t len = sizeof(error);
+
+	address.sll_ifindex = interface_named(capture, &hardware);
+	if (address.sll_ifindex == 0 || hardware != capture->hardware ||
+		bind(capture->fd, (struct sockaddr *)&address, sizeof(address)) != 0)
+		return false;
+	capture->index = address.sll_ifindex;
+	getsockopt(capture->fd, SOL_SOCKET, SO_ERROR, &error, &len); // that it is not up yet
+	struct packet_mreq all = {.mr_ifindex = capture->index, .mr_type = PACKET_MR_PROMISC};
+	if (capture->promiscuous)
+		setsockopt(capture->fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &all, sizeof(all));
+	return true;
+}
+
+// Whether the interface can be heard. One that is down is looked at now and then.
+static bool interface_heard(struct capture *capture)
+{
+	struct ifreq request;
+
+	if (capture->down && steady_ns() < capture->look_ns)
+		return false;
+	if (interface_up(capture))
+		return true;
+	if (capture->down && !interface_there(capture, &request) && bind_anew(capture) &&
+		interface_up(capture))
+		return true;
+	capture->look_pause_ns =
+		capture->down ? MIN(2 * capture->look_pause_ns, LOOK_MAX_NS) : LOOK_MIN_NS;
+	capture->look_ns = steady_ns() + capture->look_pause_ns;
+	return false;
 }
 
 static int activate(struct capture *capture, const struct capture_config *config,
@@ -255,7 +333,9 @@ static int open_live(struct capture *capture, const struct capture_config *confi
 	if (capture->fd < 0)
 		return explain(
 			error, -EIO, "interface \"%s\" cannot be waited for", config->interface);
-	capture->index = (int)if_nametoindex(config->interface);
+	capture->index = interface_named(capture, &capture->hardware);
+	capture->promiscuous = config->promiscuous;
+	capture->shared_out = config->queues > 1;
 	capture->watched = interface_up(capture);
 	capture_clock_start(&capture->clock);
 	memory_prefault(capture->frames, FRAMES_SIZE);
@@ -596,6 +676,23 @@ static int receive_file(struct capture *capture, struct packet_batch *batch)
 	return batch->count > 0 ? (int)batch->count : capture->failed;
 }
 
+// Nothing comes of an interface that is down. Whoever calls for this one alone does not wait
+// himself.
+static int receive_down(struct capture *capture)
+{
+	struct ifreq request;
+
+	if (capture->shared_out && !interface_there(capture, &request))
+		return explain(capture->error, -ENODEV,
+			"interface \"%s\" was removed: several shards cannot hear one that is "
+			"made anew; restart, or set shards to 1",
+			capture->name);
+	if (!capture->shared_wait)
+		poll(NULL, 0, (int)capture->poll_ms);
+	return explain(
+		capture->error, -ENETDOWN, "interface \"%s\" went down or away", capture->name);
+}
+
 static int receive_live(struct capture *capture, struct packet_batch *batch)
 {
 	int status = dispatch(capture, batch);
@@ -613,12 +710,11 @@ static int receive_live(struct capture *capture, struct packet_batch *batch)
 	if (batch->count > 0) // an error comes again with the next call
 		return (int)batch->count;
 	bool was_down = capture->down;
-	capture->down = capture->watched && !interface_up(capture);
+	capture->down = capture->watched && !interface_heard(capture);
 	capture->stats.times_down += capture->down && !was_down;
-	if (capture->down)
-		return explain(capture->error, -ENETDOWN, "interface \"%s\" went down or away",
-			capture->name);
-	if (status < 0)
+	if (capture->down && !idle)
+		return receive_down(capture);
+	if (status < 0 && !was_down) // what libpcap said of one that was down is over
 		return explain(capture->error, -EIO, "capture on \"%s\" broke off: %s",
 			capture->name, pcap_geterr(capture->pcap));
 	return idle ? explain(capture->error, -ENODATA, "nothing came on \"%s\" for long enough",
@@ -649,11 +745,14 @@ static void capture_get_stats(struct capture *capture, struct capture_stats *ret
 
 	if (capture->fd >= 0 && pcap_stats(capture->pcap, &counts) == 0) {
 		capture->stats.dropped_kernel += counts.ps_drop - capture->kernel_last;
-		capture->stats.dropped_nic += counts.ps_ifdrop - capture->nic_last;
+		// That of an interface made anew begins at 0.
+		int32_t nic = (int32_t)(counts.ps_ifdrop - capture->nic_last);
+		capture->stats.dropped_nic += (uint32_t)MAX(nic, 0);
 		capture->kernel_last = counts.ps_drop;
 		capture->nic_last = counts.ps_ifdrop;
 	}
 	*ret = capture->stats;
+	ret->down = capture->down;
 	ret->clock_step_ns = capture->clock.step_ns;
 }
 

@@ -861,36 +861,94 @@ class Live(Scratch):
         self.refused(run(enter[0], *enter[1:], WEIR, "run", "-i", "near", *FULL, *state), "near",
                      "down")
 
+    def told(self):
+        with open(self.path("said"), encoding="utf-8") as file:
+            return file.read()
+
     def test_interface_that_goes_away(self):
-        process = self.start(*FULL)
+        """It may come back: an only one is waited for as one of several is, without work, and without
+        stopping what is due."""
+        process = self.start(*FULL, "--set", "flow.idle_udp=1s", "--set", "export.batch_age=100ms",
+                             stdout=subprocess.PIPE)
         self.net.send([packet for _, packet in datagrams(50)])
         time.sleep(0.5)  # the kernel hands packets over every capture.poll
         self.net.call("ip", "link", "delete", "near")
-        out, err = process.communicate(timeout=20)
-        done = programs.Done(process.returncode, out, err, 0)
+        wait_until("the flow's row", 20, lambda: select.select([process.stdout], [], [], 0)[0])
+        before = sum(map(int, programs.main_thread(process.pid)[1:]))
+        time.sleep(2)
+        self.assertIsNone(process.poll())
+        self.assertLess(sum(map(int, programs.main_thread(process.pid)[1:])) - before, 20)
+        done = self.stop(process, signal.SIGTERM)
         self.assertEqual(done.status, 1, done.said)
-        self.assertIn("near", done.said)
+        self.assertEqual(done.said.count('interface "near" went down or away'), 1)
+        self.assertEqual(done.rows("flow")[0]["end_reason"], "idle")
         self.assertEqual(done.health()["packets"], 50)
         self.assertEqual([i["times_down"] for i in done.health()["interfaces"]], [1])
 
     def test_interface_made_anew(self):
-        """By its old name it is another one, of which nothing is heard: so it is not up again."""
+        """As a modem is that was unplugged: it is heard again, without privileges, by its name."""
+        for alone, words in ((True, ()), (False, ("-i", "near")),
+                             (True, ("--shards", "2", "--exit-idle", "1h"))):
+            with self.subTest(words):
+                self.cross("near2", "far2")
+                with open(self.path("said"), "wb") as said:
+                    process = self.start(*FULL, *words, interface="near2", stderr=said)
+                    for count in (1, 2):
+                        self.net.call("ip", "link", "delete", "near2")
+                        wait_until("weir to tell", 20,
+                                   lambda: self.told().count("went down or away") == count)
+                        self.assertEqual(self.told().count("is up again"), count - 1)
+                        self.cross("near2", "far2")
+                        wait_until("weir to hear again", 20,
+                                   lambda: self.told().count("is up again") == count)
+                        self.net.send([packet for _, packet in datagrams(30)], 1, "far2")
+                        time.sleep(0.5)
+                    if not alone:
+                        self.net.send([packet for _, packet in datagrams(50)])
+                    with open(f"/proc/{self.net.holder.pid}/net/dev", encoding="ascii") as file:
+                        self.assertIn("near2:", file.read())
+                    self.assertEqual(self.promiscuity("near2"), 1)
+                    done = self.stop(process, signal.SIGTERM)
+                self.assertEqual(done.status, 0, self.told())
+                self.assertEqual(self.told().count('interface "near2" went down or away'), 2)
+                self.assertEqual(self.told().count('interface "near2" is up again'), 2)
+                self.assertEqual({(i["name"], i["packets"], i.get("times_down"))
+                                  for i in done.health()["interfaces"]},
+                                 {("near2", 60, 2)} | ({("near", 50, None)} if not alone else set()))
+                self.assertEqual(unaccounted(done.health()), 0)
+                self.net.call("ip", "link", "delete", "near2")
+
+    def promiscuity(self, interface):
+        said = subprocess.run([*self.net.enter(), "ip", "-j", "-d", "link", "show", interface],
+                              capture_output=True, check=True).stdout
+        return json.loads(said)[0]["promiscuity"]
+
+    def test_interface_of_another_kind(self):
+        """By the same name, but frames of it would be taken for what they are not."""
         self.cross("near2", "far2")
-        with open(self.path("said"), "wb") as said:
-            process = self.start(*FULL, "-i", "near2", stderr=said)
-            self.net.call("ip", "link", "delete", "near2")
-            self.cross("near2", "far2")
-            self.net.send([packet for _, packet in datagrams(30)], 1, "far2")
-            self.net.send([packet for _, packet in datagrams(50)])
-            time.sleep(1)
-            done = self.stop(process, signal.SIGTERM)
-        with open(self.path("said"), encoding="utf-8") as file:
-            told = file.read()
-        self.assertEqual(told.count('interface "near2" went down or away'), 1)
-        self.assertNotIn("is up again", told)
-        self.assertEqual([(i["name"], i["packets"], i.get("times_down"))
-                          for i in done.health()["interfaces"]],
-                         [("near", 50, None), ("near2", 0, 1)])
+        process = self.start(*FULL, interface="near2")
+        self.net.call("ip", "link", "delete", "near2")
+        self.net.call("ip", "link", "add", "near2", "type", "ifb")
+        self.net.call("ip", "link", "delete", "near2")
+        self.net.call("ip", "tuntap", "add", "near2", "mode", "tun")
+        self.net.call("ip", "link", "set", "near2", "up")
+        time.sleep(1)
+        done = self.stop(process, signal.SIGTERM)
+        self.assertEqual(done.status, 1, done.said)
+        self.assertNotIn("is up again", done.said)
+
+    def test_interface_that_flaps(self):
+        """Down and up between two looks is no end."""
+        process = self.start(*FULL)
+        process.send_signal(signal.SIGSTOP)
+        self.net.call("ip", "link", "set", "near", "down")
+        self.net.call("ip", "link", "set", "near", "up")
+        process.send_signal(signal.SIGCONT)
+        time.sleep(0.5)
+        self.net.send([packet for _, packet in datagrams(50)])
+        done = self.stop(process, signal.SIGTERM)
+        self.assertEqual(done.status, 0, done.said)
+        self.assertEqual(done.health()["packets"], 50)
 
     def cross(self, near, far):
         """A second pair of interfaces."""
@@ -1142,8 +1200,24 @@ class Live(Scratch):
         out, err = process.communicate(timeout=20)
         done = programs.Done(process.returncode, out, err, 0)
         self.assertEqual(done.status, 1, done.said)
-        self.assertIn("near", done.said)
+        self.assertIn('interface "near" was removed: several shards cannot hear one', done.said)
         self.assertEqual(done.rows()[-1]["record"], "health")
+
+    def test_two_shards_when_the_interface_is_down(self):
+        """It is waited for: only one that was removed ends them."""
+        with open(self.path("said"), "wb") as said:
+            process = self.start(*FULL, "--shards", "2", stderr=said)
+            wait_until("both shards", 20, lambda: "weir-shard-1" in self.threads(process))
+            self.net.call("ip", "link", "set", "near", "down")
+            wait_until("weir to tell", 20, lambda: "went down or away" in self.told())
+            self.net.call("ip", "link", "set", "near", "up")
+            wait_until("weir to hear again", 20, lambda: "is up again" in self.told())
+            self.net.send([packet for _, packet in datagrams(50)])
+            time.sleep(0.5)
+            done = self.stop(process, signal.SIGTERM)
+        self.assertEqual(done.status, 0, self.told())
+        self.assertEqual(done.health()["packets"], 50)
+        self.assertEqual([i["times_down"] for i in done.health()["interfaces"]], [1, 1])
 
     def test_own_export_is_not_collected(self):
         """What goes between this host and its brokers' ports is left out, and nothing else."""

@@ -254,8 +254,7 @@ static void one_that_breaks_does_not_end_the_others(void **)
 	}
 }
 
-// An interface that went down is asked again; a file is not, and when none is left, that is the
-// end.
+// An interface that went down is asked again, also when no other is left: time goes on meanwhile.
 static void down_and_up(void **)
 {
 	static const struct answer a[] = {{.times = {1}}, {.result = -ENETDOWN}};
@@ -273,7 +272,14 @@ static void down_and_up(void **)
 	assert_null(merge_source_broken(m, 0));
 	fakes[0]->answers = &a[1];
 	fakes[1]->answers = last;
-	expect(m, "6/1 |", -EIO);
+	expect(m, "6/1 |", 0);
+	fakes[0]->now_ns = 50; // an idle one's
+	expect(m, "", 0);
+	assert_int_equal(batch.now_ns, 50);
+	assert_string_equal(ops->error(m), "source 0 broke");
+	static const struct answer end[] = {{.times = {60}}, {.result = -ENODATA}};
+	fakes[0]->answers = end;
+	expect(m, "60/0 |", -ENODATA);
 	finish(m);
 }
 

@@ -47,6 +47,7 @@ struct capture_stats {
 	uint64_t dropped_nic;
 	uint64_t nic_lost[NIC_LOSS_COUNT]; // of those, by cause, where the source can tell
 	uint64_t times_down; // how often the interface went down or away, live
+	bool down; // it is, and may come back
 	int64_t clock_step_ns; // how far the wall clock was moved since the start, live
 };
 
@@ -76,8 +77,8 @@ struct capture_ops {
 
 	// Fills `batch` with what is there, waiting at most poll_ms. Returns the count (0: nothing
 	// came; now_ns is set all the same), -ENODATA at the end of a file and after exit_idle_ns,
-	// or -errno: then error() says where it broke, and what was read before has been returned
-	// by earlier calls.
+	// -ENETDOWN while an interface is down or away that may come back, or -errno: then error()
+	// says where it broke, and what was read before has been returned by earlier calls.
 	int (*receive)(struct capture *capture, struct packet_batch *batch);
 
 	// In place of receive(), where batches lie ready in the source's own memory: `*ret` is set,

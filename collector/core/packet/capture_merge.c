@@ -146,7 +146,7 @@ static void stop(const struct capture *m, struct merge_source *s, int err)
 	atomic_store_explicit(&s->broken, err != -ENODATA ? why : NULL, memory_order_release);
 }
 
-// Nothing comes of it, now or ever.
+// Nothing comes of it, now or ever. One that is down may come back.
 static bool is_over(const struct merge_source *s)
 {
 	return (s->ended || s->down) && !has_packet(s);
@@ -183,6 +183,15 @@ static bool ask_and_count(struct capture *m, struct merge_source *s)
 }
 
 // ---- all of them
+
+static bool all_over(const struct capture *m)
+{
+	uint32_t over = 0;
+
+	for (uint32_t i = 0; i < m->count; i++)
+		over += is_over(&m->sources[i]);
+	return over == m->count;
+}
 
 // Files: whether the earliest packet is known. All ended: so it is, there is none.
 static bool fill_files(struct capture *m)
@@ -221,7 +230,9 @@ static void fill_live(struct capture *m)
 		m->waits[i].fd = waited ? m->ops->descriptor(s->capture) : -1;
 		waits |= m->waits[i].fd >= 0;
 	}
-	if (waits && poll(m->waits, m->count, m->poll_ms) > 0)
+	if (!waits && all_over(m))
+		poll(NULL, 0, m->poll_ms); // all that are left are down
+	else if (waits && poll(m->waits, m->count, m->poll_ms) > 0)
 		ask_all(m, true);
 }
 
@@ -286,9 +297,10 @@ static void hand_out(struct capture *m, struct packet_batch *batch)
 static void tell_time(struct capture *m)
 {
 	uint64_t least_ns = UINT64_MAX;
+	bool none = all_over(m);
 
 	for (uint32_t i = 0; i < m->count; i++)
-		if (!is_over(&m->sources[i]))
+		if (!is_over(&m->sources[i]) || (none && !m->sources[i].ended))
 			least_ns = MIN(least_ns, m->sources[i].batch.now_ns);
 	if (least_ns != UINT64_MAX)
 		m->last_ns = MAX(m->last_ns, least_ns);
@@ -303,13 +315,13 @@ static int end_of(const struct capture *m)
 	return -ENODATA;
 }
 
-static bool all_over(const struct capture *m)
+static bool all_ended(const struct capture *m)
 {
-	uint32_t over = 0;
+	uint32_t ended = 0;
 
 	for (uint32_t i = 0; i < m->count; i++)
-		over += is_over(&m->sources[i]);
-	return over == m->count;
+		ended += m->sources[i].ended && !has_packet(&m->sources[i]);
+	return ended == m->count;
 }
 
 static int merge_receive(struct capture *m, struct packet_batch *batch)
@@ -330,7 +342,7 @@ static int merge_receive(struct capture *m, struct packet_batch *batch)
 		capture_clock_idle(&m->clock, batch, m->exit_idle_ns);
 		return (int)batch->count;
 	}
-	if (all_over(m))
+	if (all_ended(m))
 		return end_of(m);
 	return capture_clock_idle(&m->clock, batch, m->exit_idle_ns) ? -ENODATA : 0;
 }

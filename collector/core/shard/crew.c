@@ -45,6 +45,7 @@ struct crew {
 	struct counters counters; // the reader's
 	uint8_t iface_group[256];
 	struct event_ring *rings[SHARDS_MAX];
+	char down[CAPTURE_ERROR_SIZE]; // said of an only interface that is down
 	struct member members[];
 };
 static_assert(sizeof(struct crew) % CACHE_LINE == 0 && sizeof(struct member) % CACHE_LINE == 0);
@@ -239,6 +240,8 @@ int crew_new(struct crew **ret, const struct crew_config *config, char error[CRE
 	c->config = *config;
 	c->count = count;
 	sources_init(&c->sources, s, config->interfaces, config->capture);
+	snprintf(c->down, sizeof(c->down), "interface \"%s\" went down or away",
+		config->interfaces->items[0].name);
 	cores_choose(&c->cores, s, config->capture->place != NULL);
 	for (uint32_t i = 0; i < config->interfaces->count; i++)
 		c->iface_group[i] = config->interfaces->items[i].group;
@@ -397,6 +400,18 @@ bool crew_read_whole(const struct crew *c)
 	return c->dispatch != NULL ? dispatch_ended(c->dispatch) : c->members[0].shard.ended;
 }
 
+// What all interfaces' queue has lost, of who receives from it. As a side effect a merge learns
+// what each has.
+static void queue_stats(const struct crew *c, const struct member *m, struct capture_stats *ret)
+{
+	if (!main_reads(c) && worker_runs(&m->worker))
+		worker_stats(&m->worker, ret);
+	else if (c->dispatch != NULL)
+		c->sources.ops->stats(c->source, ret);
+	else
+		m->shard.ops->stats(m->shard.capture, ret);
+}
+
 // Of an only source: what it broke of, when nobody turns it any more.
 static const char *only_broken(const struct crew *c)
 {
@@ -415,10 +430,24 @@ uint32_t crew_captures(const struct crew *c)
 	return sources_captures(&c->sources);
 }
 
+// An only interface that may come back.
+static bool only_down(const struct crew *c)
+{
+	struct capture_stats stats = {0};
+
+	if (c->config.live)
+		queue_stats(c, &c->members[0], &stats);
+	return stats.down;
+}
+
 const char *crew_broken(const struct crew *c, uint32_t i)
 {
-	if (!c->sources.merged)
-		return only_broken(c);
+	const char *why;
+
+	if (!c->sources.merged) {
+		why = only_broken(c);
+		return why == NULL && only_down(c) ? c->down : why;
+	}
 	return merge_source_broken(
 		c->dispatch != NULL ? c->source : c->members[0].shard.capture, i);
 }
@@ -463,18 +492,6 @@ void crew_counters(const struct crew *c, uint64_t sum[COUNTER_COUNT])
 	counters_sum(&c->counters, sum);
 	for (uint32_t i = 0; i < c->count; i++)
 		counters_sum(&c->members[i].counters, sum);
-}
-
-// What all interfaces' queue has lost, of who receives from it. As a side effect a merge learns
-// what each has.
-static void queue_stats(const struct crew *c, const struct member *m, struct capture_stats *ret)
-{
-	if (!main_reads(c) && worker_runs(&m->worker))
-		worker_stats(&m->worker, ret);
-	else if (c->dispatch != NULL)
-		c->sources.ops->stats(c->source, ret);
-	else
-		m->shard.ops->stats(m->shard.capture, ret);
 }
 
 void crew_source(const struct crew *c, uint32_t interface, uint32_t queue,

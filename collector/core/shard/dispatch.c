@@ -237,7 +237,8 @@ int dispatch_step(struct dispatch *d)
 	}
 	d->now_ns = MAX(d->now_ns, d->batch.now_ns);
 	d->batch.count = 0;
-	if (count == 0) { // perhaps too much is held
+	// Perhaps too much is held, or an interface is down that may come back.
+	if (count == 0 || count == -ENETDOWN) {
 		flush_all(d);
 		return 0;
 	}

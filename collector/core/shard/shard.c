@@ -89,6 +89,8 @@ int shard_step(struct shard *s)
 			classify_batch(s->classify, batch, from, to, s->events);
 		}
 		s->ops->release(s->capture, batch);
+	} else if (count == -ENETDOWN) {
+		count = 0; // the interface may come back
 	} else if (count < 0) {
 		s->ended = true;
 		s->error = count == -ENODATA ? 0 : count;

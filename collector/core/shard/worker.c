@@ -30,6 +30,7 @@ static void publish_stats(struct worker *w)
 	for (unsigned i = 0; i < NIC_LOSS_COUNT; i++)
 		atomic_store_explicit(&w->nic_lost[i], stats.nic_lost[i], memory_order_relaxed);
 	atomic_store_explicit(&w->times_down, stats.times_down, memory_order_relaxed);
+	atomic_store_explicit(&w->down, stats.down, memory_order_relaxed);
 	atomic_store_explicit(&w->clock_step_ns, stats.clock_step_ns, memory_order_relaxed);
 }
 
@@ -104,5 +105,6 @@ void worker_stats(const struct worker *w, struct capture_stats *ret)
 	for (unsigned i = 0; i < NIC_LOSS_COUNT; i++)
 		ret->nic_lost[i] = atomic_load_explicit(&w->nic_lost[i], memory_order_relaxed);
 	ret->times_down = atomic_load_explicit(&w->times_down, memory_order_relaxed);
+	ret->down = atomic_load_explicit(&w->down, memory_order_relaxed);
 	ret->clock_step_ns = atomic_load_explicit(&w->clock_step_ns, memory_order_relaxed);
 }

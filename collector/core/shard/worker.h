@@ -27,6 +27,7 @@ struct worker {
 	_Alignas(CACHE_LINE) _Atomic bool done; // worker: wo, main: ro; so are the next
 	_Atomic uint64_t dropped_kernel, dropped_nic, nic_lost[NIC_LOSS_COUNT], times_down;
 	_Atomic int64_t clock_step_ns;
+	_Atomic bool down;
 };
 
 // Starts the thread "weir-shard-N". Of signals it hears SIGBUS alone: packets that it reads may lie
