@@ -5,6 +5,7 @@
 #include "core/shard/process.h"
 #include "options.h"
 
+#include <errno.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_log.h>
@@ -39,7 +40,9 @@ static int init_aside(int argc, char **argv)
 	fflush(stdout);
 	dup2(STDERR_FILENO, STDOUT_FILENO);
 	rte_openlog_stream(stderr);
-	int err = rte_eal_init(argc, argv) < 0 ? -rte_errno : 0;
+	int err = 0;
+	if (rte_eal_init(argc, argv) < 0)
+		err = rte_errno > 0 ? -rte_errno : -ENODEV; // not every failure has a number
 	fflush(stdout);
 	if (out < 0) {
 		close(STDOUT_FILENO);

@@ -14,6 +14,8 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#define LINK_TAKES_NS (5 * (uint64_t)NS_PER_S) // to be agreed on when a port starts
+
 enum {
 	DESCRIPTORS_MAX = 4096, // 270 us of the smallest frames at 10 Gb/s
 	MBUF_CACHE = 128, // of the pool, each polling thread's
@@ -29,17 +31,19 @@ struct port {
 	struct rte_eth_rss_conf hash;
 	bool started;
 	bool link_up;
+	uint64_t link_due_ns; // until then it may still be coming up
 	uint64_t times_down;
 	char name[PORT_NAME_SIZE];
 	char device[RTE_DEV_NAME_MAX_LEN]; // "": not watched
 	struct rte_mempool *pool;
+	bool stamps; // asked for
 	int time_field; // where an mbuf holds the driver's time; -1: nowhere
 	bool ticks; // it is of the NIC's own clock, else us since 1970
 	struct nic_clock clock;
 	uint64_t time_flag;
 	uint64_t lost_before[NIC_LOSS_COUNT]; // of the port's life before we opened it
 	uint64_t lost[NIC_LOSS_COUNT]; // as last seen, with that
-	atomic_bool removed; // set by DPDK's interrupt thread
+	atomic_bool removed; // set by DPDK's interrupt thread, or by who checks the port
 };
 
 #define KEY_4 0x6d, 0x5a, 0x6d, 0x5a
@@ -150,12 +154,27 @@ static void plan_queues(
 	};
 }
 
+// In DPDK 22.11 the one driver known to stamp packets with the time of day is that of pcap files.
+// What NICs stamp is a counter of their own, which must be readable to be of use: where it is not,
+// stamps are not asked for, as several drivers receive by a slower way then.
+static bool stamps_useful(const struct port *port, const struct rte_eth_dev_info *info)
+{
+	uint64_t ticks;
+
+	return !port->ticks ||
+		(info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_TIMESTAMP &&
+			rte_eth_read_clock(port->id, &ticks) == 0);
+}
+
 static struct rte_eth_conf conf_of(const struct port *port, const struct port_config *config,
 	const struct rte_eth_dev_info *info)
 {
 	struct rte_eth_conf conf = {.rxmode = {.mtu = config->mtu}};
 
-	conf.rxmode.offloads = RTE_ETH_RX_OFFLOAD_TIMESTAMP & info->rx_offload_capa;
+	if (port->stamps)
+		conf.rxmode.offloads = RTE_ETH_RX_OFFLOAD_TIMESTAMP & info->rx_offload_capa;
+	// Without it some drivers do not say that the device goes.
+	conf.intr_conf.rmv = (*info->dev_flags & RTE_ETH_DEV_INTR_RMV) != 0;
 	// A frame longer than one buffer comes in several.
 	if (config->mtu + RTE_ETHER_HDR_LEN + 2 * RTE_VLAN_HLEN + RTE_ETHER_CRC_LEN >
 		RTE_MBUF_DEFAULT_DATAROOM)
@@ -216,6 +235,12 @@ static int make_queues(struct port *port, const struct port_config *config, uint
 			"--no-huge give more by -m, or lower capture.buffer",
 			mbufs, rte_strerror(rte_errno));
 	int err = rte_eth_dev_adjust_nb_rx_tx_desc(port->id, &rx, &tx);
+	if (err == 0 && (unsigned)rx * port->queues >= mbufs)
+		return explain(error, -EINVAL,
+			"capture.buffer is too small: %u packet buffers, but port \"%s\" keeps %u "
+			"in "
+			"each of %u queues",
+			mbufs, port->name, rx, port->queues);
 	for (uint16_t q = 0; q < port->queues && err == 0; q++)
 		err = rte_eth_rx_queue_setup(port->id, q, rx, (unsigned)socket, NULL, port->pool);
 	for (uint16_t q = 0; q < tx_queues && err == 0; q++)
@@ -227,17 +252,10 @@ static int make_queues(struct port *port, const struct port_config *config, uint
 				  port->name, rte_strerror(-err), config->mtu, rx);
 }
 
-// In DPDK 22.11 the one driver known to stamp packets with the time of day is that of pcap files.
-// What NICs stamp is a counter of their own, which must be readable to be of use.
-static void find_time(struct port *port, const struct rte_eth_dev_info *info)
+static void find_time(struct port *port)
 {
-	uint64_t ticks;
-
 	port->time_field = -1;
-	port->ticks = strcmp(info->driver_name, "net_pcap") != 0;
-	if (port->ticks &&
-		(!(info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_TIMESTAMP) ||
-			rte_eth_read_clock(port->id, &ticks) != 0))
+	if (!port->stamps)
 		return;
 	int flag = rte_mbuf_dynflag_lookup(RTE_MBUF_DYNFLAG_RX_TIMESTAMP_NAME, NULL);
 	if (flag < 0)
@@ -286,7 +304,7 @@ static void see_losses(struct port *port)
 {
 	struct rte_eth_stats stats;
 
-	if (rte_eth_stats_get(port->id, &stats) != 0)
+	if (port_removed(port) || rte_eth_stats_get(port->id, &stats) != 0)
 		return;
 	port->lost[NIC_MISSED] = stats.imissed;
 	port->lost[NIC_ERRORS] = stats.ierrors;
@@ -316,11 +334,25 @@ static void check_key(struct port *port)
 			port->name);
 }
 
+// What a driver cannot do it does not do either. Some refuse, with the mode, what else they are
+// told where it is not what they have: so that is read first.
+static void stop_pauses(struct port *port)
+{
+	struct rte_eth_fc_conf pauses = {.mode = RTE_ETH_FC_FULL};
+
+	int err = rte_eth_dev_flow_ctrl_get(port->id, &pauses);
+	bool already = err == 0 && pauses.mode == RTE_ETH_FC_NONE; // though perhaps not for long
+	pauses.mode = RTE_ETH_FC_NONE;
+	err = rte_eth_dev_flow_ctrl_set(port->id, &pauses);
+	if (err != 0 && err != -ENOTSUP && !already)
+		log_warning("port \"%s\" may send pause frames when it is overrun: they cannot be "
+			    "switched off: %s",
+			port->name, rte_strerror(-err));
+}
+
 static int start(
 	struct port *port, const struct port_config *config, char error[CAPTURE_ERROR_SIZE])
 {
-	struct rte_eth_fc_conf no_pauses = {.mode = RTE_ETH_FC_NONE};
-
 	int err = rte_eth_dev_start(port->id);
 	if (err != 0)
 		return explain(error, err, "port \"%s\" does not start: %s", port->name,
@@ -329,13 +361,13 @@ static int start(
 	check_key(port);
 	see_losses(port);
 	memcpy(port->lost_before, port->lost, sizeof(port->lost));
-	// What a driver cannot do it does not do either.
-	rte_eth_dev_flow_ctrl_set(port->id, &no_pauses);
+	stop_pauses(port);
 	if (config->promiscuous && rte_eth_promiscuous_enable(port->id) != 0)
 		log_warning("port \"%s\" has no promiscuous mode: frames for other stations may be "
 			    "missed",
 			port->name);
 	port->link_up = true; // said when it is not
+	port->link_due_ns = clock_steady_ns() + LINK_TAKES_NS;
 	return 0;
 }
 
@@ -357,6 +389,8 @@ int port_open(struct port **ret, const struct port_config *config, char error[CA
 		explain(error, err, "port \"%s\" says nothing of itself: %s", port->name,
 			rte_strerror(-err));
 	if (err == 0) {
+		port->ticks = strcmp(info.driver_name, "net_pcap") != 0;
+		port->stamps = stamps_useful(port, &info);
 		plan_queues(port, config, &info);
 		err = configure(port, config, &info, &tx_queues, error);
 	}
@@ -375,7 +409,7 @@ int port_open(struct port **ret, const struct port_config *config, char error[CA
 		log_warning("port \"%s\": what its driver loses is not counted, and fragments come "
 			    "joined; `weir run -i` does better",
 			port->name);
-	find_time(port, &info);
+	find_time(port);
 	port_check(port);
 	*ret = port;
 	return 0;
@@ -383,7 +417,8 @@ int port_open(struct port **ret, const struct port_config *config, char error[CA
 
 static bool is_loss(const char *name)
 {
-	static const char *const words[] = {"err", "drop", "miss", "discard", "nombuf", "no_mbuf"};
+	static const char *const words[] = {"err", "drop", "miss", "discard", "nombuf", "no_mbuf",
+		"out_of_buf", "alloc_fail", "overflow", "overrun"};
 
 	for (size_t i = 0; i < ARRAY_COUNT(words); i++)
 		if (strncmp(name, "rx", 2) == 0 && strstr(name, words[i]) != NULL)
@@ -441,7 +476,8 @@ void port_close(struct port *port)
 	if (port == NULL || --port->users > 0)
 		return;
 	if (port->started && rte_eth_dev_is_valid_port(port->id)) {
-		say_losses(port);
+		if (!port_removed(port))
+			say_losses(port);
 		rte_eth_dev_stop(port->id);
 	}
 	unwatch(port);
@@ -482,6 +518,7 @@ int port_check(struct port *port)
 	struct rte_eth_link link = {0};
 
 	if (port_removed(port) || rte_eth_dev_is_removed(port->id) == 1) {
+		atomic_store_explicit(&port->removed, true, memory_order_relaxed);
 		port->times_down += port->link_up;
 		port->link_up = false;
 		return -ENODEV;
@@ -490,6 +527,9 @@ int port_check(struct port *port)
 	if (rte_eth_link_get_nowait(port->id, &link) != 0)
 		return 0;
 	bool up = link.link_status == RTE_ETH_LINK_UP;
+	if (!up && clock_steady_ns() < port->link_due_ns)
+		return 0;
+	port->link_due_ns = 0;
 	if (up != port->link_up)
 		log_warning("port \"%s\": the link is %s", port->name, up ? "up again" : "down");
 	port->times_down += port->link_up && !up;
