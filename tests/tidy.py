@@ -43,7 +43,7 @@ LIBRARIES = {
 WORDS = {
     r"\bbatch_pool_(take|seal)\b": ("collector/core/record/",),
     r"\blog_(line|error|warning|info)\b": (
-        "collector/core/base/log", "collector/core/shard/run.c", "collector/core/export/export.c",
+        "collector/core/base/log", "collector/core/shard/run", "collector/core/export/export.c",
         "collector/collect.c", "collector/main.c", "collector/read.c", "dpdk-app/main.c", "dpdk-app/place.c",
         "dpdk-app/port.c"),
     r"\b(syslog|openlog)\b": (),
@@ -53,7 +53,7 @@ WORDS = {
     r"\s*\(": (
         "collector/core/base/log.c", "collector/core/base/compiler.h", "collector/core/settings/", "collector/core/schema/schema_print.c",
         "collector/core/privacy/explain.c", "collector/core/privacy/policy", "collector/core/shard/identity.c",
-        "collector/core/shard/run.c", "collector/core/shard/summary.c", "collector/core/export/",
+        "collector/core/shard/run", "collector/core/shard/summary", "collector/core/export/",
         "exporters/", "collector/main.c", "collector/options.c", "collector/read.c", "dpdk-app/main.c"),
 }
 
