@@ -18,6 +18,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
@@ -29,6 +30,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -57,6 +59,7 @@ struct capture {
 	struct plain_file file;
 	bool plain; // libpcap is not needed so far
 	struct byte_stream *stream; // what libpcap reads; NULL: a file that is not compressed
+	uint64_t size, announced; // octets it had when opened; that it should have, 0: says nothing
 	bool quiet; // nothing came in this turn, but will: a pipe's, or too much is held
 	struct capture_clock clock;
 	uint64_t packets; // returned so far
@@ -179,6 +182,53 @@ static int open_stdio(struct capture *capture, int fd, FILE **ret)
 	return 0;
 }
 
+// Octets of a pcapng file whose first section says how long it is; 0: it does not, or is none.
+static uint64_t announced_size(int fd)
+{
+	struct {
+		uint32_t type, len, order, version;
+		uint64_t
+			section; // draft-ietf-opsawg-pcapng section 4.1: UINT64_MAX where not known
+	} head;
+	static_assert(sizeof(head) == 24);
+
+	if (pread(fd, &head, sizeof(head), 0) != sizeof(head) || head.type != 0x0a0d0d0a)
+		return 0;
+	bool other_order = head.order == 0x4d3c2b1a;
+	uint64_t section = other_order ? __builtin_bswap64(head.section) : head.section;
+	uint32_t len = other_order ? __builtin_bswap32(head.len) : head.len;
+	return section > INT64_MAX ? 0 : len + section;
+}
+
+// What of a file may be told by its size: libpcap takes what ends with a record for whole.
+static void note_size(struct capture *capture, const char *path, int fd)
+{
+	struct stat st;
+
+	if (strcmp(path, "-") == 0 || capture->stream != NULL || fstat(fd, &st) != 0)
+		return;
+	capture->size = (uint64_t)st.st_size;
+	capture->announced = announced_size(fd);
+}
+
+// At a file's end: whether some of it is missing.
+static bool is_short(struct capture *capture)
+{
+	struct stat st;
+
+	if (capture->size == 0 || fstat(fileno(pcap_file(capture->pcap)), &st) != 0)
+		return false;
+	bool shrank = (uint64_t)st.st_size < capture->size;
+	uint64_t whole = shrank ? capture->size : capture->announced;
+	if ((uint64_t)st.st_size >= whole)
+		return false;
+	explain(capture->error, 0,
+		"\"%s\" is cut after packet %" PRIu64 ": it is %" PRIu64 " octets shorter than %s",
+		capture->name, capture->packets, whole - (uint64_t)st.st_size,
+		shrank ? "when it was opened" : "its head says");
+	return true;
+}
+
 static int open_file(struct capture *capture, const char *path, char error[CAPTURE_ERROR_SIZE])
 {
 	char why[PCAP_ERRBUF_SIZE] = "";
@@ -193,8 +243,10 @@ static int open_file(struct capture *capture, const char *path, char error[CAPTU
 			strerror(-err));
 	capture->pcap =
 		pcap_fopen_offline_with_tstamp_precision(file, PCAP_TSTAMP_PRECISION_NANO, why);
-	if (capture->pcap != NULL)
+	if (capture->pcap != NULL) {
+		note_size(capture, path, fd);
 		return 0;
+	}
 	fclose(file);
 	const char *broken = capture->stream != NULL ? byte_stream_error(capture->stream) : NULL;
 	return explain(error, -EBADMSG, "\"%s\" is not a capture file that can be read: %s",
@@ -669,6 +721,8 @@ static int receive_file(struct capture *capture, struct packet_batch *batch)
 			"\"%s\" is damaged or cut after packet %llu: %s", capture->name,
 			(unsigned long long)capture->packets,
 			broken != NULL ? broken : pcap_geterr(capture->pcap));
+	} else if (batch->count == 0 && is_short(capture)) {
+		capture->failed = -EBADMSG;
 	} else if (batch->count == 0) {
 		capture->failed = explain(
 			capture->error, -ENODATA, "\"%s\" has been read to its end", capture->name);
@@ -733,6 +787,15 @@ static struct capture_loan *capture_loan_of(struct capture *capture)
 	return capture->plain ? plain_file_loan(&capture->file) : NULL;
 }
 
+static void capture_confirm(
+	struct capture *capture, struct packet_batch *batch, struct counters *counters)
+{
+	struct capture_loan *loan = capture_loan_of(capture);
+
+	if (loan != NULL)
+		capture_loan_confirm(&loan, 1, batch, counters);
+}
+
 // The bytes are the source's own, and used again by the next receive().
 static void capture_release(struct capture *, struct packet_batch *batch)
 {
@@ -772,6 +835,7 @@ const struct capture_ops pcap_capture_ops = {
 	.start = capture_start,
 	.receive = capture_receive,
 	.loan = capture_loan_of,
+	.confirm = capture_confirm,
 	.release = capture_release,
 	.descriptor = capture_descriptor,
 	.stats = capture_get_stats,

@@ -78,6 +78,7 @@ int merge_open(struct capture **ret, const struct merge_config *config, uint16_t
 	struct capture *m = aligned_alloc(CACHE_LINE, size);
 	int err = 0;
 
+	REQUIRE(config->count <= MERGE_SOURCES_MAX);
 	if (m != NULL) {
 		memset(m, 0, size);
 		m->waits = calloc(config->count, sizeof(*m->waits));
@@ -347,6 +348,18 @@ static int merge_receive(struct capture *m, struct packet_batch *batch)
 	return capture_clock_idle(&m->clock, batch, m->exit_idle_ns) ? -ENODATA : 0;
 }
 
+static void merge_confirm(struct capture *m, struct packet_batch *batch, struct counters *counters)
+{
+	struct capture_loan *loans[MERGE_SOURCES_MAX];
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < m->count && m->ops->loan != NULL; i++)
+		if ((loans[count] = m->ops->loan(m->sources[i].capture)) != NULL)
+			count++;
+	if (count > 0)
+		capture_loan_confirm(loans, count, batch, counters);
+}
+
 // The bytes are the sources', each of which gets its own back when it is asked again.
 static void merge_release(struct capture *, struct packet_batch *batch)
 {
@@ -418,6 +431,7 @@ const struct capture_ops merge_capture_ops = {
 	.name = "merge",
 	.start = merge_start,
 	.receive = merge_receive,
+	.confirm = merge_confirm,
 	.release = merge_release,
 	.stats = merge_stats,
 	.error = merge_error,

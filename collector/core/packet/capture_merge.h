@@ -12,6 +12,8 @@
 #include "core/base/counters.h"
 #include "core/packet/capture.h"
 
+enum { MERGE_SOURCES_MAX = 256 };
+
 struct merge_config {
 	const struct capture_ops *ops; // of all sources
 	const struct capture_config *sources; // borrowed for the call

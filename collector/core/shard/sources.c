@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { FILES_MAX = 256 }; // as in SETTINGS
+enum { FILES_MAX = MERGE_SOURCES_MAX }; // as in SETTINGS
 enum { PURPOSE_FANOUT = 0x66616e6f };
 
 uint32_t sources_captures(const struct sources *s)
