@@ -6,11 +6,8 @@ from truth import endpoints, outer_flow_rule, row_ends, row_key
 RTT_TOLERANCE_US = 1.001
 
 
-def rtt_rule(capture, row, outer):
-    both = row["rtt_synack"] and row["rtt_ack"]
-    if row["handshake"] != "complete" or not both:
-        return "handshake not complete"
-    key = endpoints(6, *row_ends(row))
+def stream_rule(capture, key, outer):
+    """The rule that leaves out the streams of a 5-tuple, or None."""
     flow = outer.get(key)
     if flow is None:
         return "in a tunnel"
@@ -18,7 +15,14 @@ def rtt_rule(capture, row, outer):
         return "seen in several encapsulations: the truth has one stream of them"
     if key in capture.inner_keys:
         return "both in a tunnel and outside: the truth has one stream of the two"
-    rule = outer_flow_rule(flow)
+    return outer_flow_rule(flow)
+
+
+def rtt_rule(capture, row, outer):
+    both = row["rtt_synack"] and row["rtt_ack"]
+    if row["handshake"] != "complete" or not both:
+        return "handshake not complete"
+    rule = stream_rule(capture, endpoints(6, *row_ends(row)), outer)
     if rule:
         return rule
     if (

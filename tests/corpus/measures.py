@@ -6,6 +6,7 @@ from compare_flows import flow_counts
 from compare_names import names
 from compare_rtt import rtt
 from compare_runs import captures, sums
+from compare_tcp import tcp_counts
 from compare_verdicts import verdicts
 
 # name, function, bar (share of items, all of them at 1), what the table says.
@@ -16,5 +17,6 @@ MEASURES = (
     ("verdicts", verdicts, 0.99, "nDPI verdict equal to ndpiReader without guessing"),
     ("names", names, 0.98, "names in DNS, SNI, HTTP Host for the right client"),
     ("rtt", rtt, 0.99, "TCP handshake RTT within 1 us"),
+    ("tcp", tcp_counts, 0.93, "TCP's repetitions, late segments, closed windows by 5-tuple"),
     ("bindings", bindings, 0.99, "MAC-IP bindings by ARP, NDP, DHCP"),
 )

@@ -30,7 +30,9 @@ HEADERS = {
     "dns": "file qr client_ip client_port server_ip server_port qname",
     "tls": "file client_ip client_port server_ip server_port sni_or_san",
     "http": "file client_ip client_port server_ip server_port host",
-    "tcp": "file a_ip a_port b_ip b_port syn synack handshake irtt rtt_synack rtt_ack",
+    "tcp": "file a_ip a_port b_ip b_port syn synack handshake irtt rtt_synack rtt_ack"
+    " rtx_seq_ab rtx_seq_ba ooo_seq_ab ooo_seq_ba ts_zerowin_ab ts_zerowin_ba"
+    " syn_rtx_ab syn_rtx_ba fin_rtx_ab fin_rtx_ba",
     "bindings": "file mac ip via",
     "dhcp": "file msg client_mac client_ip ip_src ip_dst",
     "clients": "file mac ip",
@@ -205,6 +207,7 @@ def truth_tables():
                 "0.012345600",
                 "0.012000100",
                 "0.000345500",
+                *(2, 0, 0, 1, 0, 0, 0, 0, 0, 0),
             ],
             [
                 HOUSE,
@@ -218,9 +221,25 @@ def truth_tables():
                 "0.000100000",
                 "0.800000000",
                 "0.100000000",
+                *(1, 0, 0, 0, 0, 0, 1, 1, 0, 0),
             ],
-            [HOUSE, CLIENT, 40001, WEB, 80, 0, 0, "none", "", "", ""],
-            [HOUSE, CLIENT, 40001, WEB, 80, 1, 1, "complete", "", "0.000000000", "0.000000000"],
+            [HOUSE, CLIENT, 40001, WEB, 80, 0, 0, "none", "", "", "", *[0] * 10],
+            [
+                *(
+                    HOUSE,
+                    CLIENT,
+                    40001,
+                    WEB,
+                    80,
+                    1,
+                    1,
+                    "complete",
+                    "",
+                    "0.000000000",
+                    "0.000000000",
+                ),
+                *[0] * 10,
+            ],
         ],
         "bindings": [
             [HOUSE, CLIENT_MAC, CLIENT, "arp"],
@@ -270,6 +289,7 @@ def right_runs():
     """
     tls = len(ipv4(6, CLIENT, SERVER, tcp(1, 1, 0, client_hello("www.example.com"))))
     rtts = {"rtt_server_us": 12000, "rtt_client_us": 346}
+    again = {"retransmissions_up": 2, "syn_retransmissions": 2, "out_of_order_down": 1}
     sni = {"server_name": "www.example.com", "name_source": "sni"}
     verdict = {"protocol": "TLS", "application": "Facebook"}
     addresses = [
@@ -291,8 +311,19 @@ def right_runs():
             dns=[{"name": "Example.com"}],
         ),
         flow(3, 17, GATEWAY, 68, 67, (0, 0, 1, 268)),
-        flow(4, 6, SERVER, 40000, 443, (2, 80, 1, 40), **rtts),
-        flow(4, 6, SERVER, 40000, 443, (1, tls, 0, 0), segment=1, **sni, **verdict),
+        flow(4, 6, SERVER, 40000, 443, (2, 80, 1, 40), **rtts, **again),
+        flow(
+            4,
+            6,
+            SERVER,
+            40000,
+            443,
+            (1, tls, 0, 0),
+            segment=1,
+            retransmissions_up=1,
+            **sni,
+            **verdict,
+        ),
         flow(
             5,
             6,
@@ -402,6 +433,7 @@ exit "$status"
             "verdicts": 3,
             "names": 3,
             "rtt": 1,
+            "tcp": 3,
             "bindings": 3,
         }
         self.assertEqual({name: items for name, (items, _, _) in table.items()}, counts, output)
@@ -416,6 +448,7 @@ exit "$status"
             r"rtt +1  truth contradicts itself",
             r"rtt +1  handshake not complete",
             r"rtt +1  both in a tunnel and outside",
+            r"tcp +1  both in a tunnel and outside",
             r"bindings +1  in a tunnel",
         ):
             self.assertRegex(output, rule)
@@ -569,6 +602,22 @@ exit "$status"
         runs, rows = self.rows()
         rows[3].update(rtt_server_us=346, rtt_client_us=12000)
         self.assert_only_fails("rtt", runs, "another value")
+
+    def test_retransmission_not_counted(self):
+        runs, rows = self.rows()
+        rows[4]["retransmissions_up"] = 0
+        self.assert_only_fails("tcp", runs, "rtx_seq: less")
+
+    def test_retransmission_of_the_other_end(self):
+        runs, rows = self.rows()
+        del rows[4]["retransmissions_up"]
+        rows[4]["retransmissions_down"] = 1
+        self.assert_only_fails("tcp", runs, "rtx_seq: less or elsewhere")
+
+    def test_syn_counted_twice(self):
+        runs, rows = self.rows()
+        rows[3]["syn_retransmissions"] = 4
+        self.assert_only_fails("tcp", runs, "syn_rtx: more")
 
     def test_rtt_is_missing(self):
         runs, rows = self.rows()

@@ -47,6 +47,7 @@ static void send(struct sent s)
 	}
 	header[14] = (uint8_t)(s.window >> 8);
 	header[15] = (uint8_t)s.window;
+	flow.payload[s.end] += s.payload; // as the flow table counts first
 	tcp_state_update(&flow, &p, s.end);
 }
 
@@ -71,7 +72,7 @@ static void test_first_segment_touches_little(void **)
 		assert_memory_equal(&more, &before, sizeof(more));
 		send((struct sent){i % 2, TCP_ACK, 5000, 500, 10, 1100, 0});
 		assert_true(flow_has_more(&flow));
-		assert_int_equal(more.hole_end[i % 2], 5000);
+		assert_int_equal(more.holes[i % 2].holes[0].stop, 5000);
 	}
 }
 
@@ -96,6 +97,67 @@ static void test_repeated_syn(void **)
 	assert_int_equal(flow.rtt_server_us, 250);
 	assert_int_equal(flow.rtt_client_us, 55);
 	assert_int_equal(flow_more(&flow)->syn_retransmissions, 2);
+}
+
+// The server has not heard the ACK, or its SYN/ACK was late: the connection goes on where it was.
+static void test_repeated_syn_of_an_open_connection(void **)
+{
+	handshake(100, 900);
+	send((struct sent){1, TCP_SYN | TCP_ACK, 900, 101, 0, 2000, 100});
+	assert_int_equal(flow_more(&flow)->syn_retransmissions, 1);
+	send((struct sent){1, TCP_ACK, 901, 101, 50, 3000, 100});
+	send((struct sent){1, TCP_SYN | TCP_ACK, 900, 101, 0, 4000, 100});
+	send((struct sent){0, TCP_SYN, 100, 0, 0, 4001, 100});
+	assert_int_equal(flow_more(&flow)->syn_retransmissions, 3);
+	assert_int_equal(flow.next_seq[1], 951);
+	send((struct sent){1, TCP_ACK, 951, 101, 50, 5000, 100});
+	send((struct sent){0, TCP_ACK, 101, 1001, 0, 5001, 100});
+	assert_int_equal(flow_more(&flow)->gap_bytes[1], 0);
+	assert_int_equal(flow_more(&flow)->retransmissions[1], 0);
+	assert_int_equal(flow_more(&flow)->out_of_order[1], 0);
+}
+
+// As from a server behind SYN cookies or a second one: before the client's ACK any may be taken up,
+// afterwards none.
+static void test_second_answer_to_a_syn(void **)
+{
+	begin();
+	send((struct sent){0, TCP_SYN, 100, 0, 0, 1000, 100});
+	send((struct sent){1, TCP_SYN | TCP_ACK, 900, 101, 0, 1100, 100});
+	send((struct sent){1, TCP_SYN | TCP_ACK, 70000, 101, 0, 1200, 100});
+	send((struct sent){0, TCP_ACK, 101, 70001, 10, 1300, 100});
+	send((struct sent){1, TCP_SYN | TCP_ACK, 900, 101, 0, 1400, 100});
+	send((struct sent){1, TCP_ACK, 70001, 111, 10, 1500, 100});
+	send((struct sent){0, TCP_ACK, 111, 70011, 0, 1600, 100});
+	assert_int_equal(flow_more(&flow)->syn_retransmissions, 2);
+	assert_int_equal(flow_more(&flow)->gap_bytes[1], 0);
+	assert_int_equal(flow_more(&flow)->retransmissions[1], 0);
+	assert_int_equal(flow.next_seq[1], 70011);
+}
+
+// Another number is another connection: it has a handshake of its own.
+static void test_connection_begun_anew(void **)
+{
+	handshake(100, 900);
+	send((struct sent){1, TCP_ACK, 901, 101, 50, 3000, 100});
+	send((struct sent){0, TCP_SYN, 70000, 0, 0, 6000, 100});
+	send((struct sent){1, TCP_SYN | TCP_ACK, 80000, 70001, 0, 6300, 100});
+	send((struct sent){0, TCP_ACK, 70001, 80001, 0, 6307, 100});
+	send((struct sent){1, TCP_ACK, 80001, 70001, 50, 7000, 100});
+	assert_int_equal(flow.rtt_server_us, 300);
+	assert_int_equal(flow.rtt_client_us, 7);
+	assert_int_equal(flow_more(&flow)->syn_retransmissions, 0);
+	assert_int_equal(flow_more(&flow)->gap_bytes[1], 0);
+	assert_int_equal(flow.next_seq[1], 80051);
+}
+
+// RFC 7413 section 4.1.3: a SYN whose data nobody acknowledges is sent again without.
+static void test_repeated_syn_without_its_data(void **)
+{
+	begin();
+	send((struct sent){0, TCP_SYN, 100, 0, 200, 1000, 100});
+	send((struct sent){0, TCP_SYN, 100, 0, 0, 2000, 100});
+	assert_int_equal(flow_more(&flow)->syn_retransmissions, 1);
 }
 
 static void test_time_that_runs_back_leaves_no_rtt(void **)
@@ -142,6 +204,45 @@ static void test_late_segment_is_out_of_order(void **)
 	// The hole is filled: the same again is a repetition.
 	send((struct sent){1, TCP_ACK, 1001, 101, 100, 2003, 100});
 	assert_int_equal(flow_more(&flow)->retransmissions[1], 1);
+}
+
+static void test_several_holes(void **)
+{
+	handshake(100, 900);
+	for (uint32_t i = 1; i < 7; i += 2) // every other one of six is late
+		send((struct sent){1, TCP_ACK, 901 + i * 100, 101, 100, 2000, 100});
+	for (uint32_t i = 0; i < 6; i += 2)
+		send((struct sent){1, TCP_ACK, 901 + i * 100, 101, 100, 2001, 100});
+	assert_int_equal(flow_more(&flow)->out_of_order[1], 3);
+	assert_int_equal(flow_more(&flow)->retransmissions[1], 0);
+	send((struct sent){1, TCP_ACK, 901, 101, 600, 2002, 100});
+	assert_int_equal(flow_more(&flow)->retransmissions[1], 1);
+}
+
+static void test_hole_filled_in_pieces(void **)
+{
+	handshake(100, 900);
+	send((struct sent){1, TCP_ACK, 1201, 101, 100, 2000, 100});
+	send((struct sent){1, TCP_ACK, 1001, 101, 100, 2001, 100}); // its middle
+	send((struct sent){1, TCP_ACK, 901, 101, 100, 2002, 100});
+	send((struct sent){1, TCP_ACK, 1101, 101, 50, 2003, 100});
+	assert_int_equal(flow_more(&flow)->out_of_order[1], 3);
+	// Partly new: neither late nor repeated. The rest has now come as well.
+	send((struct sent){1, TCP_ACK, 1101, 101, 100, 2004, 100});
+	assert_int_equal(flow_more(&flow)->out_of_order[1], 3);
+	assert_int_equal(flow_more(&flow)->retransmissions[1], 0);
+	send((struct sent){1, TCP_ACK, 1101, 101, 100, 2005, 100});
+	assert_int_equal(flow_more(&flow)->retransmissions[1], 1);
+}
+
+// Seen late, behind its acknowledgement, as a mirror port may have it.
+static void test_acknowledged_before_it_was_seen(void **)
+{
+	handshake(100, 900);
+	send((struct sent){0, TCP_ACK, 101, 1001, 0, 2000, 100});
+	send((struct sent){1, TCP_ACK, 901, 101, 100, 2001, 100});
+	assert_int_equal(flow_more(&flow)->out_of_order[1], 1);
+	assert_int_equal(flow_more(&flow)->retransmissions[1], 0);
 }
 
 static void test_acknowledged_but_never_seen(void **)
@@ -192,6 +293,26 @@ static void test_repeated_fin(void **)
 	assert_int_equal(flow_more(&flow)->retransmissions[0], 0);
 }
 
+// Data and FIN in one segment: both are repeated.
+static void test_repeated_fin_with_data(void **)
+{
+	handshake(100, 900);
+	send((struct sent){0, TCP_FIN | TCP_ACK, 101, 901, 50, 2000, 100});
+	send((struct sent){0, TCP_FIN | TCP_ACK, 101, 901, 50, 3000, 100});
+	assert_int_equal(flow_more(&flow)->fin_retransmissions, 1);
+	assert_int_equal(flow_more(&flow)->retransmissions[0], 1);
+}
+
+// Who gives up what it has sent may close below it: nothing was sent twice.
+static void test_first_fin_below_the_data(void **)
+{
+	handshake(100, 900);
+	send((struct sent){1, TCP_ACK, 901, 101, 500, 2000, 100});
+	send((struct sent){1, TCP_FIN | TCP_ACK, 901, 101, 0, 3000, 100});
+	assert_int_equal(flow_more(&flow)->fin_retransmissions, 0);
+	assert_int_equal(flow_more(&flow)->retransmissions[1], 0);
+}
+
 static void test_restart_keeps_sequence_numbers(void **)
 {
 	handshake(100, 900);
@@ -224,15 +345,24 @@ int main(void)
 		cmocka_unit_test(test_first_segment_touches_little),
 		cmocka_unit_test(test_handshake_rtt),
 		cmocka_unit_test(test_repeated_syn),
+		cmocka_unit_test(test_repeated_syn_of_an_open_connection),
+		cmocka_unit_test(test_repeated_syn_without_its_data),
+		cmocka_unit_test(test_second_answer_to_a_syn),
+		cmocka_unit_test(test_connection_begun_anew),
 		cmocka_unit_test(test_time_that_runs_back_leaves_no_rtt),
 		cmocka_unit_test(test_retransmission_and_wrap),
 		cmocka_unit_test(test_keep_alive_is_no_retransmission),
 		cmocka_unit_test(test_late_segment_is_out_of_order),
+		cmocka_unit_test(test_several_holes),
+		cmocka_unit_test(test_hole_filled_in_pieces),
+		cmocka_unit_test(test_acknowledged_before_it_was_seen),
 		cmocka_unit_test(test_acknowledged_but_never_seen),
 		cmocka_unit_test(test_zero_window),
 		cmocka_unit_test(test_close_by_both_fins),
 		cmocka_unit_test(test_close_by_reset),
 		cmocka_unit_test(test_repeated_fin),
+		cmocka_unit_test(test_repeated_fin_with_data),
+		cmocka_unit_test(test_first_fin_below_the_data),
 		cmocka_unit_test(test_restart_keeps_sequence_numbers),
 		cmocka_unit_test(test_cut_header),
 	};

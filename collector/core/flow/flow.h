@@ -11,6 +11,7 @@
 
 #include "core/base/compiler.h"
 #include "core/base/pool.h"
+#include "core/flow/seq_holes.h"
 #include "core/packet/packet.h"
 
 #include <stdbool.h>
@@ -68,10 +69,7 @@ enum { FLOW_STATES_MAX = 3 }; // classifiers that keep state by flow
 
 // The rest of a flow, what few have: taken from a pool by the first who asks, flow_more().
 struct flow_more {
-	// What is not in TCP's order (tcp_state.c): the latest range skipped, [start, end). What
-	// fills it was late.
-	_Alignas(CACHE_LINE) uint32_t hole_start[2];
-	uint32_t hole_end[2];
+	_Alignas(CACHE_LINE) struct seq_holes holes[2]; // of TCP's order, by end (tcp_state.c)
 	uint32_t retransmissions[2]; // of the segment, as all that is counted below
 	uint32_t out_of_order[2];
 	uint64_t gap_bytes[2]; // acknowledged but never seen

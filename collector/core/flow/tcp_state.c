@@ -17,14 +17,27 @@ static void add_saturating(uint8_t *count)
 		++*count;
 }
 
+// Whether this SYN was sent before, perhaps with data since, or this SYN/ACK answers a SYN that was
+// answered before: no more than an end's payload lies between. Another connection has other
+// numbers.
+static bool syn_repeated(
+	const struct flow *flow, const struct packet *p, unsigned end, uint32_t seq, uint32_t ack)
+{
+	const uint8_t both = TCP_STATE_SEQ_0 | TCP_STATE_SEQ_1;
+
+	if (!(flow->tcp_state & (TCP_STATE_SEQ_0 << end)))
+		return false;
+	if (flow->next_seq[end] - (seq + 1) <= flow->payload[end])
+		return true;
+	return p->tcp_flags & TCP_ACK && (flow->tcp_state & both) == both &&
+		flow->next_seq[!end] - ack <= flow->payload[!end];
+}
+
 // SYN, SYN/ACK and the ACK that ends the handshake. Of what is repeated that counts which was
 // answered at the soonest: the last SYN before the SYN/ACK, the first SYN/ACK after it.
-static void handshake(
-	struct flow *flow, const struct packet *p, unsigned end, uint32_t seq, uint32_t ack)
+static void handshake(struct flow *flow, const struct packet *p, unsigned end, uint32_t ack)
 {
 	if (p->tcp_flags & TCP_SYN) {
-		if ((flow->tcp_state & (TCP_STATE_SEQ_0 << end)) && flow->next_seq[end] == seq + 1)
-			add_saturating(&flow_more(flow)->syn_retransmissions);
 		if (!(p->tcp_flags & TCP_ACK)) {
 			flow->tcp_state |= TCP_STATE_SYN;
 			flow->tcp_state &= (uint8_t)~TCP_STATE_SYN_ACK;
@@ -53,42 +66,54 @@ static void out_of_sequence(struct flow *flow, unsigned end, uint32_t seq, uint3
 	uint32_t next = flow->next_seq[end];
 
 	if (seq_after(seq, next)) {
-		more->hole_start[end] = next;
-		more->hole_end[end] = seq;
+		seq_holes_add(&more->holes[end], next, seq);
 		return;
 	}
-	if (seq_after(stop, next))
-		return; // partly new
-	if (more->hole_start[end] != more->hole_end[end] &&
-		!seq_after(more->hole_start[end], seq) && !seq_after(stop, more->hole_end[end])) {
+	enum seq_seen seen = seq_holes_fill(&more->holes[end], seq, stop);
+	if (seen == SEQ_LATE)
 		more->out_of_order[end]++;
-		more->hole_start[end] = stop;
-	} else if (fin && stop - seq == 1) {
+	if (seen != SEQ_SEEN || seq_after(stop, next))
+		return;
+	if (fin && flow->tcp_state & (TCP_STATE_FIN_0 << end))
 		add_saturating(&more->fin_retransmissions);
-	} else if (!(stop - seq <= 1 && stop == next)) {
-		// One octet or none just below the next: keep-alive (RFC 9293 section 3.8.4) or
-		// probe.
+	// One octet just below the next: keep-alive (RFC 9293 section 3.8.4) or probe.
+	uint32_t octets = stop - seq - fin;
+	if (octets > 1 || (octets == 1 && (fin || stop != next)))
 		more->retransmissions[end]++;
-	}
 }
 
-// The sequence space that this segment takes, SYN and FIN included.
-static void sequence(struct flow *flow, const struct packet *p, unsigned end, uint32_t seq)
+// The first number that is known of an end, or another connection's.
+static void begin_numbers(struct flow *flow, unsigned end, uint32_t stop)
 {
-	uint8_t known = (uint8_t)(TCP_STATE_SEQ_0 << end);
-	bool syn = p->tcp_flags & TCP_SYN, fin = p->tcp_flags & TCP_FIN;
-	uint32_t stop = seq + p->payload_len + (syn ? 1 : 0) + (fin ? 1 : 0);
+	if (flow->seen & FLOW_SEEN_NEXT) {
+		flow->acked[end] = stop;
+		if (flow_has_more(flow))
+			flow->more->holes[end] = (struct seq_holes){0};
+	}
+	flow->next_seq[end] = stop;
+	flow->tcp_state |= (uint8_t)(TCP_STATE_SEQ_0 << end);
+}
 
-	if (!(flow->tcp_state & known) || syn) {
-		// A second SYN with another number begins anew.
-		if (flow->seen & FLOW_SEEN_NEXT &&
-			(!(flow->tcp_state & known) || flow->next_seq[end] != stop)) {
-			flow->acked[end] = stop;
-			if (flow_has_more(flow))
-				flow->more->hole_start[end] = flow->more->hole_end[end] = stop;
-		}
-		flow->next_seq[end] = stop;
-		flow->tcp_state |= known;
+// SYN or SYN/ACK. Where the connection is open already, a repeated one changes nothing, whatever
+// its number (RFC 5961 section 4); before, the client may take up any SYN/ACK.
+static void synchronise(struct flow *flow, const struct packet *p, unsigned end, uint32_t seq,
+	uint32_t ack, uint32_t stop)
+{
+	if (syn_repeated(flow, p, end, seq, ack)) {
+		add_saturating(&flow_more(flow)->syn_retransmissions);
+		if (flow->tcp_state & TCP_STATE_HANDSHAKE || seq_after(flow->next_seq[end], stop))
+			return;
+	} else if (!(p->tcp_flags & TCP_ACK)) {
+		flow->tcp_state = 0; // whatever was before, this is another connection
+	}
+	begin_numbers(flow, end, stop);
+}
+
+// The sequence space of a segment without SYN; its FIN takes one.
+static void sequence(struct flow *flow, unsigned end, uint32_t seq, uint32_t stop, bool fin)
+{
+	if (!(flow->tcp_state & (TCP_STATE_SEQ_0 << end))) {
+		begin_numbers(flow, end, stop);
 		return;
 	}
 	if (stop == seq)
@@ -111,7 +136,9 @@ static void acknowledgement(struct flow *flow, unsigned end, uint32_t ack)
 		// GiB).
 		if (ack - flow->next_seq[other] > UINT32_C(1) << 30)
 			return;
-		flow_more(flow)->gap_bytes[other] += ack - flow->next_seq[other];
+		struct flow_more *more = flow_more(flow);
+		more->gap_bytes[other] += ack - flow->next_seq[other];
+		seq_holes_add(&more->holes[other], flow->next_seq[other], ack);
 		flow->next_seq[other] = ack;
 	}
 	if (seq_after(ack, flow->acked[other]))
@@ -144,9 +171,14 @@ void tcp_state_slow(struct flow *flow, const struct packet *p, unsigned end)
 	// A flood's segments are their flows' first; from the second on there is more to keep.
 	if (flow->tcp_state & (TCP_STATE_SEQ_0 | TCP_STATE_SEQ_1))
 		flow_goes_on(flow);
+	uint32_t stop =
+		seq + p->payload_len + (flags & TCP_SYN ? 1 : 0) + (flags & TCP_FIN ? 1 : 0);
+	if (unlikely(flags & TCP_SYN))
+		synchronise(flow, p, end, seq, ack, stop);
 	if (unlikely(!(flow->tcp_state & TCP_STATE_HANDSHAKE)))
-		handshake(flow, p, end, seq, ack);
-	sequence(flow, p, end, seq);
+		handshake(flow, p, end, ack);
+	if (!(flags & TCP_SYN))
+		sequence(flow, end, seq, stop, flags & TCP_FIN);
 	if (flags & TCP_ACK)
 		acknowledgement(flow, end, ack);
 	if (unlikely(header[14] == 0 && header[15] == 0) &&

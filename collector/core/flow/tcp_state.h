@@ -21,12 +21,6 @@ static inline uint32_t tcp_u32(const uint8_t *p)
 	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
-// Sequence numbers wrap (RFC 9293 section 3.4).
-static inline bool seq_after(uint32_t a, uint32_t b)
-{
-	return (int32_t)(a - b) > 0;
-}
-
 // Updates from one segment sent by `end`. Sets FLOW_CLOSED, and returns true, when both FINs are
 // acknowledged or a RST was seen.
 static inline bool tcp_state_update(struct flow *flow, const struct packet *packet, unsigned end)

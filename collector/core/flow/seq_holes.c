@@ -1,0 +1,38 @@
+// What one end of a TCP connection has left out so far.
+#include "core/flow/seq_holes.h"
+
+void seq_holes_add(struct seq_holes *all, uint32_t start, uint32_t stop)
+{
+	unsigned place = 0;
+
+	for (unsigned i = 0; i < SEQ_HOLES; i++) {
+		if (all->holes[i].start == all->holes[i].stop) {
+			place = i;
+			break;
+		}
+		if (seq_after(all->holes[place].start, all->holes[i].start))
+			place = i;
+	}
+	all->holes[place].start = start;
+	all->holes[place].stop = stop;
+}
+
+enum seq_seen seq_holes_fill(struct seq_holes *all, uint32_t start, uint32_t stop)
+{
+	enum seq_seen seen = SEQ_SEEN;
+
+	for (unsigned i = 0; i < SEQ_HOLES; i++) {
+		uint32_t first = all->holes[i].start, last = all->holes[i].stop;
+		if (first == last || !seq_after(last, start) || !seq_after(stop, first))
+			continue;
+		bool front = seq_after(start, first), back = seq_after(last, stop); // stay open
+		all->holes[i].start = back ? stop : first;
+		all->holes[i].stop = back ? last : front ? start : first;
+		if (front && back)
+			seq_holes_add(all, first, start);
+		if (!seq_after(first, start) && !seq_after(stop, last))
+			return SEQ_LATE;
+		seen = SEQ_PARTLY_SEEN;
+	}
+	return seen;
+}
