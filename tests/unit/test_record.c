@@ -205,9 +205,9 @@ static void test_health(void **)
 		"\"dpi\":{\"states\":3,\"verdicts\":1013,\"given_up\":1014,"
 		"\"not_admitted\":1015,\"memory\":1012},",
 		// Lost: by export, for want of a segment's event, for want of a batch.
-		"\"records\":[{\"type\":\"flow\",\"made\":1,\"delivered\":5,\"lost\":1025},"
+		"\"records\":[{\"type\":\"flow\",\"made\":1,\"delivered\":5,\"lost\":1027},"
 		"{\"type\":\"client\",\"made\":1,\"delivered\":0,\"lost\":0}],"
-		"\"lost\":[{\"type\":\"flow\",\"cause\":\"event_ring\",\"rows\":1019},"
+		"\"lost\":[{\"type\":\"flow\",\"cause\":\"event_ring\",\"rows\":1021},"
 		"{\"type\":\"flow\",\"cause\":\"broker\",\"rows\":6}],",
 		"{\"rule\":\"flow.server_ip.remote\",\"reason\":\"truncate: 24/48\",\"rows\":0,"
 		"\"values\":1},",
@@ -219,10 +219,12 @@ static void test_health(void **)
 		"\"memory\":[{\"pool\":\"flows\",\"used\":5,\"size\":6}],"
 		"\"visibility\":{\"one_way_ratio\":0.25},\"clock_step_ns\":-5,"
 		"\"limits\":[{\"limit\":\"flows\",\"times\":1009},"
-		"{\"limit\":\"DPI admission\",\"times\":1015},",
-		"{\"limit\":\"events, facts\",\"times\":1020},"
-		"{\"limit\":\"events, answers\",\"times\":1021},"
-		"{\"limit\":\"reordering\",\"times\":1022}]",
+		"{\"limit\":\"DPI admission\",\"times\":1015},"
+		"{\"limit\":\"DPI states\",\"times\":1017},"
+		"{\"limit\":\"DPI memory\",\"times\":1018},",
+		"{\"limit\":\"events, facts\",\"times\":1022},"
+		"{\"limit\":\"events, answers\",\"times\":1023},"
+		"{\"limit\":\"reordering\",\"times\":1024}]",
 	};
 	struct sample r;
 
