@@ -69,6 +69,13 @@ class Reading(Scratch):
         self.assertIn("packets: 4972", done.said)
         self.assertNotIn("limits met", done.said)
 
+    def test_leases_are_no_failures(self):
+        """Of dnsmasq, dhclient, udhcpc and dhcpcd: an offer is an answer, and nobody answers that."""
+        rows = [row for row in self.weir("run", "-r", HOUSE, *FULL).rows("usage")
+                if row.get("application") == "DHCP"]
+        self.assertGreater(sum(row["flows"] for row in rows), 10)
+        self.assertEqual(sum(row["flows_failed"] for row in rows), 0)
+
     def test_only_rows_on_standard_output(self):
         done = self.weir("run", "-r", HOUSE, *FULL, "--set", "log_level=info")
         for line in done.out.splitlines():

@@ -151,6 +151,41 @@ static void test_failed(void **)
 	house_close(&h);
 }
 
+// Answers to what was asked of a group are no attempts, though nobody answers them; from another
+// port or to one, or by another protocol, they are.
+static void test_answers_to_groups(void **)
+{
+	static const struct {
+		uint16_t from, to;
+		uint8_t proto;
+		bool failed;
+	} flows[] = {
+		{67, 68, IP_PROTO_UDP, false},
+		{67, 67, IP_PROTO_UDP, true},
+		{68, 67, IP_PROTO_UDP, true},
+		{67, 68, IP_PROTO_TCP, true},
+		{547, 546, IP_PROTO_UDP, false},
+		{1900, 40000, IP_PROTO_UDP, false},
+		{40000, 1900, IP_PROTO_UDP, true},
+		{3702, 40000, IP_PROTO_UDP, false},
+		{5353, 5353, IP_PROTO_UDP, false},
+		{5355, 40000, IP_PROTO_UDP, false},
+	};
+
+	for (size_t i = 0; i < ARRAY_COUNT(flows); i++) {
+		struct house h;
+		setup(&h, 1);
+		h.seen = 1;
+		house_flow(&h, S(1), S(1), A, "192.168.1.10", flows[i].from, B, "192.168.1.11",
+			flows[i].to)
+			->ip_proto = flows[i].proto;
+		house_finish(&h);
+		assert_int_equal(h.record.usages[0].row.flows, 1);
+		assert_int_equal(h.record.usages[0].row.flows_failed, flows[i].failed);
+		house_close(&h);
+	}
+}
+
 // Only TCP says of a flow seen one way that there was another: by what was acknowledged.
 static void test_one_way(void **)
 {
@@ -977,6 +1012,7 @@ int main(void)
 		cmocka_unit_test(test_mid_flow),
 		cmocka_unit_test(test_groups_are_nobody),
 		cmocka_unit_test(test_failed),
+		cmocka_unit_test(test_answers_to_groups),
 		cmocka_unit_test(test_one_way),
 		cmocka_unit_test(test_router),
 		cmocka_unit_test(test_addresses_over_days_are_no_router),

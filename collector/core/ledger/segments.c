@@ -20,11 +20,33 @@ static enum direction direction_of(const struct end *client, const struct end *s
 	return server->local ? DIRECTION_IN : DIRECTION_TRANSIT;
 }
 
+// What was asked of a group, or by broadcast, is answered to whoever asked, who says no more: a
+// flow of its own, from the service's port, which looks as if nobody had answered.
+static bool answers_group(const struct segment_event *s)
+{
+	static const struct {
+		uint16_t from, to; // to 0: any
+	} answers[] = {
+		{67, 68}, // DHCP, RFC 2131 section 4.1
+		{547, 546}, // DHCPv6, RFC 8415 section 7.2
+		{1900, 0}, // SSDP, UPnP Device Architecture section 1.3.3
+		{3702, 0}, // WS-Discovery section 2.4
+		{5353, 0}, // mDNS, RFC 6762 sections 5.4 and 6.7
+		{5355, 0}, // LLMNR, RFC 4795 section 2.5
+	};
+
+	for (size_t i = 0; s->ip_proto == IP_PROTO_UDP && i < ARRAY_COUNT(answers); i++)
+		if (s->port[0] == answers[i].from &&
+			(answers[i].to == 0 || s->port[1] == answers[i].to))
+			return true;
+	return false;
+}
+
 // An attempt that came to nothing: no answer, or reset at once. Groups never answer, and of a flow
 // whose beginning was not seen nobody knows.
 static bool has_failed(const struct segment_event *s, const struct end *server)
 {
-	if (s->orientation == ORIENT_MID || !server->host)
+	if (s->orientation == ORIENT_MID || !server->host || answers_group(s))
 		return false;
 	return !server->sent || s->closed_by_reset != 0;
 }
