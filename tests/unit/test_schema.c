@@ -124,6 +124,24 @@ static void test_numbers(void **)
 }
 
 // What this version fills is said; what it does not is said as well.
+// Whoever draws a health row's count must know whether to take differences.
+static void test_gauge_or_counter(void **)
+{
+	const struct record_schema *health = record_schema(RECORD_HEALTH);
+	unsigned judged = 0;
+
+	for (unsigned i = 0; i < health->count; i++) {
+		const struct field_info *f = &health->fields[i];
+		if (f->type != TYPE_COUNT32 && f->type != TYPE_COUNT64 && f->type != TYPE_DOUBLE &&
+			f->type != TYPE_SINT64 && f->type != TYPE_BOOL)
+			continue;
+		judged++;
+		if (strncmp(f->note, "now", 3) != 0 && strncmp(f->note, "since the start", 15) != 0)
+			fail_msg("%s: \"%s\"", f->name, f->note);
+	}
+	assert_true(judged > 40);
+}
+
 static void test_collected(void **)
 {
 	assert_true(record_schema(RECORD_FLOW)->fields[FLOW_server_name].has_data);
@@ -140,6 +158,7 @@ int main(void)
 		cmocka_unit_test(test_generated),
 		cmocka_unit_test(test_coherent),
 		cmocka_unit_test(test_numbers),
+		cmocka_unit_test(test_gauge_or_counter),
 		cmocka_unit_test(test_collected),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -397,7 +397,9 @@ const char *schema_unit_name(enum field_unit unit); // "ns"; "" for none and for
 	F(USAGE, 19, flows, COUNT32, NONE, NONE, KEEP, KEEP, KEEP, "3", \
 		"whose first segment is booked here", true, row->flows) \
 	F(USAGE, 20, flows_failed, COUNT32, NONE, NONE, KEEP, KEEP, KEEP, "", \
-		"no answer, or reset at once", true, row->flows_failed) \
+		"no answer, or reset at once; the answer to what was asked of a group or by " \
+		"broadcast (DHCP, mDNS, SSDP) is none of them", \
+		true, row->flows_failed) \
 	F(USAGE, 21, active_s, COUNT32, SEC, NONE, MINUTE, MINUTE, KEEP, "", \
 		"seconds of the window that its flows cover", true, row->active_s) \
 	F(USAGE, 22, rtt_sketch, BYTES, NONE, NONE, KEEP, KEEP, KEEP, "", \
@@ -413,116 +415,151 @@ const char *schema_unit_name(enum field_unit unit); // "ns"; "" for none and for
 // Health: all of class none and kept in every profile.
 #define H(F, id, name, type, unit, elsewhere, note, ...) \
 	F(HEALTH, id, name, type, unit, NONE, KEEP, KEEP, KEEP, elsewhere, note, __VA_ARGS__)
-#define HS(S, parent, id, name, type, unit, ...) \
-	S(HEALTH, parent, id, name, type, unit, NONE, KEEP, KEEP, KEEP, "", "", __VA_ARGS__)
+// A count or a state says whether it is as of now or summed since the start (of `boot_id`).
+#define HS(S, parent, id, name, type, unit, note, ...) \
+	S(HEALTH, parent, id, name, type, unit, NONE, KEEP, KEEP, KEEP, "", note, __VA_ARGS__)
 
 #define HEALTH_POLICY_FIELDS(S) \
-	HS(S, policy, 1, id, STRING, NONE, true, text(policy_id(d->policy))) \
-	HS(S, policy, 2, version, STRING, NONE, true, text(policy_version(d->policy))) \
-	HS(S, policy, 3, sha256, BYTES, NONE, true, octets(policy_sha256(d->policy), 32)) \
-	HS(S, policy, 4, loaded_at, TIME_NS, NONE, true, d->identity.run_start_ns)
+	HS(S, policy, 1, id, STRING, NONE, "", true, text(policy_id(d->policy))) \
+	HS(S, policy, 2, version, STRING, NONE, "", true, text(policy_version(d->policy))) \
+	HS(S, policy, 3, sha256, BYTES, NONE, "", true, octets(policy_sha256(d->policy), 32)) \
+	HS(S, policy, 4, loaded_at, TIME_NS, NONE, "", true, d->identity.run_start_ns)
 #define HEALTH_INTERFACES_FIELDS(S) \
-	HS(S, interfaces, 1, name, STRING, NONE, e->name != NULL, text(e->name)) \
-	HS(S, interfaces, 2, queue, CODE32, NONE, true, e->queue) \
-	HS(S, interfaces, 3, packets, COUNT64, PACKETS, true, e->packets) \
-	HS(S, interfaces, 4, bytes, COUNT64, OCTETS, true, e->bytes) \
-	HS(S, interfaces, 5, dropped_kernel, COUNT64, PACKETS, true, e->dropped_kernel) \
-	HS(S, interfaces, 6, dropped_nic, COUNT64, PACKETS, true, e->dropped_nic) \
-	HS(S, interfaces, 7, nic_missed, COUNT64, PACKETS, e->nic_lost[NIC_MISSED] > 0, \
-		e->nic_lost[NIC_MISSED]) \
-	HS(S, interfaces, 8, nic_errors, COUNT64, PACKETS, e->nic_lost[NIC_ERRORS] > 0, \
-		e->nic_lost[NIC_ERRORS]) \
-	HS(S, interfaces, 9, nic_no_buffer, COUNT64, PACKETS, e->nic_lost[NIC_NO_BUFFER] > 0, \
-		e->nic_lost[NIC_NO_BUFFER]) \
-	HS(S, interfaces, 10, times_down, COUNT64, NONE, e->times_down > 0, e->times_down)
+	HS(S, interfaces, 1, name, STRING, NONE, "", e->name != NULL, text(e->name)) \
+	HS(S, interfaces, 2, queue, CODE32, NONE, "from 0", true, e->queue) \
+	HS(S, interfaces, 3, packets, COUNT64, PACKETS, "since the start", true, e->packets) \
+	HS(S, interfaces, 4, bytes, COUNT64, OCTETS, "since the start", true, e->bytes) \
+	HS(S, interfaces, 5, dropped_kernel, COUNT64, PACKETS, \
+		"since the start; by the kernel, for want of room", true, e->dropped_kernel) \
+	HS(S, interfaces, 6, dropped_nic, COUNT64, PACKETS, \
+		"since the start; by the NIC or its driver", true, e->dropped_nic) \
+	HS(S, interfaces, 7, nic_missed, COUNT64, PACKETS, \
+		"since the start, of dropped_nic: its queue was full", \
+		e->nic_lost[NIC_MISSED] > 0, e->nic_lost[NIC_MISSED]) \
+	HS(S, interfaces, 8, nic_errors, COUNT64, PACKETS, \
+		"since the start, of dropped_nic: damaged on the wire, most of them", \
+		e->nic_lost[NIC_ERRORS] > 0, e->nic_lost[NIC_ERRORS]) \
+	HS(S, interfaces, 9, nic_no_buffer, COUNT64, PACKETS, \
+		"since the start, of dropped_nic: its driver found no memory", \
+		e->nic_lost[NIC_NO_BUFFER] > 0, e->nic_lost[NIC_NO_BUFFER]) \
+	HS(S, interfaces, 10, times_down, COUNT64, NONE, \
+		"since the start: how often it went down or away", e->times_down > 0, \
+		e->times_down)
 #define HEALTH_DROPS_FIELDS(S) \
-	HS(S, drops, 1, reason, STRING, NONE, true, text(drop_reason_name(e->reason))) \
-	HS(S, drops, 2, packets, COUNT64, PACKETS, true, e->packets)
+	HS(S, drops, 1, reason, STRING, NONE, "", true, text(drop_reason_name(e->reason))) \
+	HS(S, drops, 2, packets, COUNT64, PACKETS, "since the start", true, e->packets)
 #define HEALTH_FLOWS_FIELDS(S) \
-	HS(S, flows, 1, active, COUNT64, NONE, true, row->flows_active_now) \
-	HS(S, flows, 2, created, COUNT64, NONE, true, row->counters[COUNTER_flows_created]) \
-	HS(S, flows, 3, idle, COUNT64, NONE, true, row->counters[COUNTER_flows_idle]) \
-	HS(S, flows, 4, active_timeout, COUNT64, NONE, true, row->counters[COUNTER_flows_active]) \
-	HS(S, flows, 5, end, COUNT64, NONE, true, row->counters[COUNTER_flows_end]) \
-	HS(S, flows, 6, forced, COUNT64, NONE, true, row->counters[COUNTER_flows_forced]) \
-	HS(S, flows, 7, resources, COUNT64, NONE, true, row->counters[COUNTER_flows_resources])
+	HS(S, flows, 1, active, COUNT64, NONE, "now: flows in the tables", true, \
+		row->flows_active_now) \
+	HS(S, flows, 2, created, COUNT64, NONE, "since the start", true, \
+		row->counters[COUNTER_flows_created]) \
+	HS(S, flows, 3, idle, COUNT64, NONE, \
+		"since the start: segments that ended so, like those that follow", true, \
+		row->counters[COUNTER_flows_idle]) \
+	HS(S, flows, 4, active_timeout, COUNT64, NONE, "since the start", true, \
+		row->counters[COUNTER_flows_active]) \
+	HS(S, flows, 5, end, COUNT64, NONE, "since the start", true, \
+		row->counters[COUNTER_flows_end]) \
+	HS(S, flows, 6, forced, COUNT64, NONE, "since the start", true, \
+		row->counters[COUNTER_flows_forced]) \
+	HS(S, flows, 7, resources, COUNT64, NONE, "since the start", true, \
+		row->counters[COUNTER_flows_resources])
 #define HEALTH_DPI_FIELDS(S) \
-	HS(S, dpi, 1, states, COUNT64, NONE, true, \
+	HS(S, dpi, 1, states, COUNT64, NONE, "now: flows under inspection", true, \
 		row->counters[COUNTER_dpi_states] - row->counters[COUNTER_dpi_states_back]) \
-	HS(S, dpi, 2, verdicts, COUNT64, NONE, true, row->counters[COUNTER_dpi_verdicts]) \
-	HS(S, dpi, 3, given_up, COUNT64, NONE, true, row->counters[COUNTER_dpi_given_up]) \
-	HS(S, dpi, 4, not_admitted, COUNT64, NONE, true, row->counters[COUNTER_dpi_not_admitted]) \
-	HS(S, dpi, 5, memory, COUNT64, OCTETS, true, row->counters[COUNTER_dpi_memory])
+	HS(S, dpi, 2, verdicts, COUNT64, NONE, "since the start", true, \
+		row->counters[COUNTER_dpi_verdicts]) \
+	HS(S, dpi, 3, given_up, COUNT64, NONE, \
+		"since the start: no state, no memory, or no verdict in all packets that may be " \
+		"shown", \
+		true, row->counters[COUNTER_dpi_given_up]) \
+	HS(S, dpi, 4, not_admitted, COUNT64, NONE, \
+		"since the start: flows past the limit on new ones", true, \
+		row->counters[COUNTER_dpi_not_admitted]) \
+	HS(S, dpi, 5, memory, COUNT64, OCTETS, "now: what the library holds", true, \
+		row->counters[COUNTER_dpi_memory])
 #define HEALTH_CLIENTS_FIELDS(S) \
-	HS(S, clients, 1, active, COUNT64, NONE, true, row->clients_now) \
-	HS(S, clients, 2, random, COUNT64, NONE, true, row->counters[COUNTER_clients_random]) \
-	HS(S, clients, 3, evicted, COUNT64, NONE, true, row->counters[COUNTER_clients_evicted]) \
-	HS(S, clients, 4, refused, COUNT64, NONE, true, row->counters[COUNTER_clients_refused])
+	HS(S, clients, 1, active, COUNT64, NONE, "now: clients in the table", true, \
+		row->clients_now) \
+	HS(S, clients, 2, random, COUNT64, NONE, \
+		"since the start: clients with random MACs that were met; one that was evicted " \
+		"and comes again counts again", \
+		true, row->counters[COUNTER_clients_random]) \
+	HS(S, clients, 3, evicted, COUNT64, NONE, "since the start", true, \
+		row->counters[COUNTER_clients_evicted]) \
+	HS(S, clients, 4, refused, COUNT64, NONE, \
+		"since the start: how often one found no room; the same client counts each time", \
+		true, row->counters[COUNTER_clients_refused])
 #define HEALTH_RECORDS_FIELDS(S) \
-	HS(S, records, 1, type, STRING, NONE, true, text(record_type_name(e->type))) \
-	HS(S, records, 2, made, COUNT64, NONE, true, e->made) \
-	HS(S, records, 3, delivered, COUNT64, NONE, true, e->delivered) \
-	HS(S, records, 4, lost, COUNT64, NONE, true, e->lost)
+	HS(S, records, 1, type, STRING, NONE, "", true, text(record_type_name(e->type))) \
+	HS(S, records, 2, made, COUNT64, NONE, "since the start", true, e->made) \
+	HS(S, records, 3, delivered, COUNT64, NONE, "since the start", true, e->delivered) \
+	HS(S, records, 4, lost, COUNT64, NONE, "since the start", true, e->lost)
 #define HEALTH_LOST_FIELDS(S) \
-	HS(S, lost, 1, type, STRING, NONE, true, text(record_type_name(e->type))) \
-	HS(S, lost, 2, cause, STRING, NONE, true, text(lost_cause_name(e->cause))) \
-	HS(S, lost, 3, rows, COUNT64, NONE, true, e->rows)
+	HS(S, lost, 1, type, STRING, NONE, "", true, text(record_type_name(e->type))) \
+	HS(S, lost, 2, cause, STRING, NONE, "", true, text(lost_cause_name(e->cause))) \
+	HS(S, lost, 3, rows, COUNT64, NONE, "since the start", true, e->rows)
 #define HEALTH_WITHHELD_FIELDS(S) \
-	HS(S, withheld, 1, rule, STRING, NONE, true, text(e->rule)) \
-	HS(S, withheld, 2, reason, STRING, NONE, true, text(e->reason)) \
-	HS(S, withheld, 3, rows, COUNT64, NONE, true, e->rows) \
-	HS(S, withheld, 4, values, COUNT64, NONE, true, e->values)
+	HS(S, withheld, 1, rule, STRING, NONE, "", true, text(e->rule)) \
+	HS(S, withheld, 2, reason, STRING, NONE, "", true, text(e->reason)) \
+	HS(S, withheld, 3, rows, COUNT64, NONE, "since the start", true, e->rows) \
+	HS(S, withheld, 4, values, COUNT64, NONE, "since the start", true, e->values)
 #define HEALTH_SPOOL_FIELDS(S) \
-	HS(S, spool, 1, bytes, COUNT64, OCTETS, NO_DATA) \
-	HS(S, spool, 2, segments, COUNT64, NONE, NO_DATA) \
-	HS(S, spool, 3, oldest_s, COUNT64, SEC, NO_DATA)
+	HS(S, spool, 1, bytes, COUNT64, OCTETS, "now", NO_DATA) \
+	HS(S, spool, 2, segments, COUNT64, NONE, "now", NO_DATA) \
+	HS(S, spool, 3, oldest_s, COUNT64, SEC, "now: age of the oldest segment", NO_DATA)
 #define HEALTH_EXPORTER_FIELDS(S) \
-	HS(S, exporter, 1, name, STRING, NONE, true, text(row->exporter)) \
-	HS(S, exporter, 2, up, BOOL, NONE, true, row->exporter_up) \
-	HS(S, exporter, 3, in_flight, COUNT64, NONE, true, row->in_flight) \
-	HS(S, exporter, 4, last_error, STRING, NONE, row->last_error != NULL, \
-		text(row->last_error)) \
-	HS(S, exporter, 5, bytes_raw, COUNT64, OCTETS, true, row->bytes_raw) \
-	HS(S, exporter, 6, bytes_sent, COUNT64, OCTETS, true, row->bytes_sent)
+	HS(S, exporter, 1, name, STRING, NONE, "", true, text(row->exporter)) \
+	HS(S, exporter, 2, up, BOOL, NONE, "now", true, row->exporter_up) \
+	HS(S, exporter, 3, in_flight, COUNT64, NONE, \
+		"now: rows taken and neither delivered nor lost", true, row->in_flight) \
+	HS(S, exporter, 4, last_error, STRING, NONE, "as long as it lasts", \
+		row->last_error != NULL, text(row->last_error)) \
+	HS(S, exporter, 5, bytes_raw, COUNT64, OCTETS, "since the start", true, row->bytes_raw) \
+	HS(S, exporter, 6, bytes_sent, COUNT64, OCTETS, "since the start, compressed as they are", \
+		true, row->bytes_sent)
 #define HEALTH_CPU_FIELDS(S) \
-	HS(S, cpu, 1, stage, STRING, NONE, NO_TEXT) \
-	HS(S, cpu, 2, ns, COUNT64, NS, NO_DATA)
+	HS(S, cpu, 1, stage, STRING, NONE, "", NO_TEXT) \
+	HS(S, cpu, 2, ns, COUNT64, NS, "since the start", NO_DATA)
 #define HEALTH_MEMORY_FIELDS(S) \
-	HS(S, memory, 1, pool, STRING, NONE, true, text(e->name)) \
-	HS(S, memory, 2, used, COUNT64, OCTETS, e->used != MEMORY_UNKNOWN, e->used) \
-	HS(S, memory, 3, size, COUNT64, OCTETS, true, e->size)
+	HS(S, memory, 1, pool, STRING, NONE, "", true, text(e->name)) \
+	HS(S, memory, 2, used, COUNT64, OCTETS, "now; absent where nobody counts", \
+		e->used != MEMORY_UNKNOWN, e->used) \
+	HS(S, memory, 3, size, COUNT64, OCTETS, "now: reserved, the most it may take", true, \
+		e->size)
 #define HEALTH_VISIBILITY_FIELDS(S) \
-	HS(S, visibility, 1, one_way_ratio, DOUBLE, NONE, row->tcp_flows > 0, \
-		(double)row->one_way_flows / (double)row->tcp_flows) \
-	HS(S, visibility, 2, gap_ratio, DOUBLE, NONE, NO_DATA) \
-	HS(S, visibility, 3, offload_suspected, BOOL, NONE, NO_DATA)
+	HS(S, visibility, 1, one_way_ratio, DOUBLE, NONE, \
+		"since the start: of the TCP flows in which something was acknowledged, those of " \
+		"which only one direction was seen", \
+		row->tcp_flows > 0, (double)row->one_way_flows / (double)row->tcp_flows) \
+	HS(S, visibility, 2, gap_ratio, DOUBLE, NONE, "since the start", NO_DATA) \
+	HS(S, visibility, 3, offload_suspected, BOOL, NONE, "since the start", NO_DATA)
 #define HEALTH_ERASURES_FIELDS(S) \
-	HS(S, erasures, 1, received, COUNT64, NONE, NO_DATA) \
-	HS(S, erasures, 2, done, COUNT64, NONE, NO_DATA)
+	HS(S, erasures, 1, received, COUNT64, NONE, "since the start", NO_DATA) \
+	HS(S, erasures, 2, done, COUNT64, NONE, "since the start", NO_DATA)
 #define HEALTH_LIMITS_FIELDS(S) \
-	HS(S, limits, 1, limit, STRING, NONE, true, text(e->limit)) \
-	HS(S, limits, 2, times, COUNT64, NONE, true, row->counters[e->counter])
+	HS(S, limits, 1, limit, STRING, NONE, "", true, text(e->limit)) \
+	HS(S, limits, 2, times, COUNT64, NONE, "since the start", true, row->counters[e->counter])
 
 #define HEALTH_FIELDS(F, S) \
 	COMMON_FIELDS(F, HEALTH) \
 	H(F, 9, time, TIME_NS, NONE, "", "", true, row->time_ns) \
-	H(F, 10, uptime_s, COUNT64, SEC, "", "", true, row->uptime_s) \
+	H(F, 10, uptime_s, COUNT64, SEC, "", "since the start", true, row->uptime_s) \
 	H(F, 11, version, STRING, NONE, "", "the program's", row->version != NULL, \
 		text(row->version)) \
 	H(F, 12, policy, MESSAGE, NONE, "", "", true, put_health_policy(d, at, row)) \
 	HEALTH_POLICY_FIELDS(S) \
-	H(F, 13, interfaces, LIST, NONE, "86, 85, 135", \
-		"times_down: how often it went down or away", row->interface_count > 0, \
-		put_health_interfaces(d, at, row)) \
+	H(F, 13, interfaces, LIST, NONE, "86, 85, 135", "each with its queues", \
+		row->interface_count > 0, put_health_interfaces(d, at, row)) \
 	HEALTH_INTERFACES_FIELDS(S) \
-	H(F, 14, packets, COUNT64, PACKETS, "", "seen in all", true, \
+	H(F, 14, packets, COUNT64, PACKETS, "", "since the start: seen in all", true, \
 		row->counters[COUNTER_packets]) \
 	H(F, 15, packets_in_flows, COUNT64, PACKETS, "", \
-		"summed from ended flows; in the last row only", row->last, \
+		"since the start: summed from ended flows; in the last row only", row->last, \
 		row->counters[COUNTER_packets_in_flows]) \
 	H(F, 16, packets_consumed, COUNT64, PACKETS, "", \
-		"understood but of no flow: ARP, NDP, LLDP, spanning tree ...", true, \
-		row->counters[COUNTER_packets_consumed]) \
+		"since the start: understood but of no flow: ARP, NDP, LLDP, spanning tree ...", \
+		true, row->counters[COUNTER_packets_consumed]) \
 	H(F, 17, drops, LIST, NONE, "164", "", true, put_health_drops(d, at, row)) \
 	HEALTH_DROPS_FIELDS(S) \
 	H(F, 18, flows, MESSAGE, NONE, "163", "", true, put_health_flows(d, at, row)) \
@@ -551,13 +588,11 @@ const char *schema_unit_name(enum field_unit unit); // "ns"; "" for none and for
 	HEALTH_CPU_FIELDS(S) \
 	H(F, 27, memory, LIST, NONE, "", "", row->memory_count > 0, put_health_memory(d, at, row)) \
 	HEALTH_MEMORY_FIELDS(S) \
-	H(F, 28, visibility, MESSAGE, NONE, "", \
-		"one_way_ratio: of the TCP flows in which something was acknowledged, those of " \
-		"which only one direction was seen", \
+	H(F, 28, visibility, MESSAGE, NONE, "", "how much of the traffic is seen", \
 		row->tcp_flows > 0, put_health_visibility(d, at, row)) \
 	HEALTH_VISIBILITY_FIELDS(S) \
-	H(F, 29, clock_step_ns, SINT64, NS, "", "steps of the wall clock so far", true, \
-		row->clock_step_ns) \
+	H(F, 29, clock_step_ns, SINT64, NS, "", \
+		"since the start: how far the wall clock was moved", true, row->clock_step_ns) \
 	H(F, 30, erasures, MESSAGE, NONE, "", "", NO_DATA) \
 	HEALTH_ERASURES_FIELDS(S) \
 	H(F, 31, limits, LIST, NONE, "", \

@@ -223,6 +223,20 @@ static void print_markdown_field(
 						 : "; *not collected yet*");
 }
 
+// When a row is written, and what its counts are of.
+static const char *const openings[RECORD_TYPE_COUNT] = {
+	[RECORD_FLOW] = "One row a segment. Counts are the segment's own: those of a flow's "
+			"segments add up to the flow's.",
+	[RECORD_CLIENT] = "One row when something about a client changed, at most one a minute, "
+			  "and one an hour while\nit is seen: what is known of it by then.",
+	[RECORD_USAGE] = "One row a client, application and window, and one of the site. Counts "
+			 "are the window's own:\nrows add up.",
+	[RECORD_HEALTH] = "One row a minute when live, and one at the end. What is counted says "
+			  "whether it is as of *now*\n(a gauge) or summed *since the start* (a "
+			  "counter, which begins at 0 with each `boot_id`).",
+	[RECORD_ERASURE] = "One row a request.",
+};
+
 void schema_print_markdown(FILE *out)
 {
 	fputs("# The records\n\n"
@@ -245,10 +259,10 @@ void schema_print_markdown(FILE *out)
 	for (enum record_type type = RECORD_FLOW; type < RECORD_TYPE_COUNT; type++) {
 		const struct record_schema *schema = record_schema(type);
 		fprintf(out,
-			"\n## %s\n\n| # | field | type | class | basic | standard | full | "
+			"\n## %s\n\n%s\n\n| # | field | type | class | basic | standard | full | "
 			"elsewhere "
 			"| note |\n|--:|---|---|---|---|---|---|---|---|\n",
-			schema->message);
+			schema->message, openings[type]);
 		for (unsigned i = 0; i < schema->count; i++)
 			print_markdown_field(schema, &schema->fields[i], out);
 	}
