@@ -28,7 +28,7 @@ MODULES = {
 
 # Header of an outside library -> the only places that may include it.
 LIBRARIES = {
-    r"pcap(/.*)?\.h": ("collector/capture_pcap.c", "collector/frame_filter.c"),
+    r"pcap(/.*)?\.h": ("collector/capture_pcap", "collector/frame_filter.c"),
     r"rte_.*\.h": ("dpdk-app/",),
     r"(libndpi/|ndpi/)?ndpi_.*\.h": ("classifiers/ndpi_", "classifiers/ndpi.c"),  # its inside; all else
     r"(librdkafka/)?rdkafka.*\.h": ("exporters/kafka_", "exporters/kafka.c"),

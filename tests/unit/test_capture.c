@@ -2,7 +2,7 @@
 // damaged or refused, standard input, table time, and a live interface in a network namespace of
 // its own.
 //
-// The source is compiled in here so that its clock can be moved.
+// The clock of sources is compiled in here so that it can be moved.
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -37,10 +37,11 @@ static int moved_clock_gettime(clockid_t clock, struct timespec *ret)
 }
 #define clock_gettime moved_clock_gettime
 #include "core/packet/capture_clock.c"
-
-#include "capture_pcap.c"
-#include "core/packet/decode.h"
 #undef clock_gettime
+
+#include "capture_pcap.h"
+#include "capture_pcap_parts.h"
+#include "core/packet/decode.h"
 
 static const struct capture_ops *ops = &pcap_capture_ops;
 static char folder[] = "/tmp/weir-test-capture-XXXXXX";
