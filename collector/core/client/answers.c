@@ -116,7 +116,8 @@ uint32_t answers_bucket(const struct answers *answers, const struct identity *as
 	uint64_t words[5];
 	uint32_t server;
 
-	memcpy(words, asker, sizeof(*asker));
+	for (unsigned i = 0; i < 3; i++)
+		words[i] = identity_word(asker, i);
 	if (likely(asker->kind == IDENTITY_IP4 && !server_ip6)) {
 		// Both addresses find room in one word.
 		memcpy(&server, server_ip, 4);
@@ -136,7 +137,7 @@ static struct answer_pair *find_in(struct answers *answers, uint32_t bucket,
 		struct answer_pair *pair = pool_at(&answers->pool, idx);
 		if (pair->server_ip6 == server_ip6 &&
 			memcmp(pair->server_ip, server_ip, server_ip6 ? 16 : 4) == 0 &&
-			memcmp(&pair->asker, asker, sizeof(*asker)) == 0)
+			identity_equal(&pair->asker, asker))
 			return pair;
 		idx = pair->next;
 	}

@@ -57,9 +57,9 @@ void bindings_prefault(struct bindings *bindings);
 static inline uint32_t binding_bucket(
 	const struct bindings *bindings, const struct identity *address)
 {
-	uint64_t words[3];
+	const uint64_t words[] = {
+		identity_word(address, 0), identity_word(address, 1), identity_word(address, 2)};
 
-	memcpy(words, address, sizeof(words));
 	return (uint32_t)hash_words(&bindings->key, words, 3) & bindings->bucket_mask;
 }
 

@@ -175,14 +175,20 @@ static inline struct identity address_of(uint16_t vlan, const uint8_t *ip, bool 
 	return identity_of(IDENTITY_PART(ip4, 4, 0), 0, vlan, IDENTITY_IP4);
 }
 
+// One by one: two words that were just written apart are slow to read as one.
+static inline uint64_t identity_word(const struct identity *id, unsigned i)
+{
+	uint64_t word;
+
+	memcpy(&word, (const uint8_t *)id + i * sizeof(word), sizeof(word));
+	return word;
+}
+
 static inline bool identity_equal(const struct identity *a, const struct identity *b)
 {
-	uint64_t x[3], y[3];
-
-	memcpy(x, a, sizeof(x));
-	memcpy(y, b, sizeof(y));
-	// One by one: two words that were just written apart are slow to read as one.
-	return x[0] == y[0] && x[1] == y[1] && x[2] == y[2];
+	return identity_word(a, 0) == identity_word(b, 0) &&
+		identity_word(a, 1) == identity_word(b, 1) &&
+		identity_word(a, 2) == identity_word(b, 2);
 }
 
 static inline bool client_is_router(const struct client *client, uint64_t when_ns)

@@ -157,10 +157,9 @@ bool client_table_refuse(
 {
 	struct client_refused *of = &table->refused[(size_t)bucket * CLIENT_REFUSED_PER_BUCKET];
 	uint32_t now_ms = (uint32_t)(now_ns / NS_PER_MS);
-	uint64_t words[3];
+	const uint64_t words[] = {identity_word(id, 0), identity_word(id, 1), identity_word(id, 2)};
 
 	// Multiply-shift, as in usage.c. To be taken for another gains a forger one place.
-	memcpy(words, id, sizeof(words));
 	uint64_t mixed = (words[0] ^ words[2] << 32) * (table->key.k0 | 1) +
 		(words[1] ^ words[2]) * (table->key.k1 | 1);
 	uint32_t tag = (uint32_t)(mixed >> 32) | 1;

@@ -57,9 +57,8 @@ void client_table_prefault(struct client_table *table);
 // Where an identity belongs; and who is there, or NULL.
 static inline uint32_t client_bucket(const struct client_table *table, const struct identity *id)
 {
-	uint64_t words[3];
+	const uint64_t words[] = {identity_word(id, 0), identity_word(id, 1), identity_word(id, 2)};
 
-	memcpy(words, id, sizeof(words));
 	return (uint32_t)hash_words(&table->key, words, 3) & table->bucket_mask;
 }
 

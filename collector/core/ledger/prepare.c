@@ -16,11 +16,8 @@ static_assert(2 * TURN_EVENTS <= HASH_BATCH_MAX);
 
 static void look_up(struct look_ups *of, const struct identity *id, uint32_t *ret_bucket)
 {
-	uint64_t words[3];
-
-	memcpy(words, id, sizeof(words));
 	for (unsigned i = 0; i < 3; i++)
-		of->batch.words[i][of->count] = words[i];
+		of->batch.words[i][of->count] = identity_word(id, i);
 	of->buckets[of->count++] = ret_bucket;
 }
 
