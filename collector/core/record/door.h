@@ -80,6 +80,10 @@ struct end_value {
 
 static const struct span no_text;
 
+// From the policy and the identity, once: what each field's rule is, and what stands in many rows.
+void door_compile(struct record *d);
+int door_make_names(struct record *d); // returns 0 or -ENOMEM
+
 static inline struct end_value end_address(const struct row_end *end, const struct segment_event *s)
 {
 	return (struct end_value){octets(end->ip, s->ip_version == 6 ? 16 : 4), end->local};
@@ -232,7 +236,3 @@ static inline const struct label *interface_label(struct record *d, const char *
 		name_interface(d, interface);
 	return &d->interface_label;
 }
-
-// health.c: the fields of a health row.
-uint8_t *encode_health(struct record *d, uint8_t *at, const struct health_row *row,
-	uint64_t sequence, uint64_t expires_at);

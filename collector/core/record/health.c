@@ -1,5 +1,5 @@
 // How the collector itself is: the fields of a health row. All of class none; written for the door.
-#include "core/record/door.h"
+#include "core/record/health.h"
 
 // Each `entry` of a list is a message of its own while the row has room.
 #define ROOM_FOR_ENTRY (at < d->row + ROW_SIZE_MAX - ROW_SIZE_SPARE)
