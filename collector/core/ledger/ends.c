@@ -266,7 +266,7 @@ void ledger_judge_ends(struct ledger *ledger, struct prepared *prepared)
 
 	if (unlikely(prepared->local_count != ledger->local.count ||
 		    prepared->neighbours != ledger->neighbours))
-		ledger_place_ends(ledger, prepared);
+		ledger_place_ends_again(ledger, prepared);
 	judge(ledger, s, &ends[0]);
 	judge(ledger, s, &ends[1]);
 	for (unsigned e = 0; e < 2; e++) {

@@ -91,20 +91,17 @@ struct prepared {
 	struct end ends[2];
 };
 
-// facts.c: learns from a fact or an answer.
-void ledger_learn_fact(struct ledger *ledger, const struct prepared *prepared);
-void ledger_learn_answer(struct ledger *ledger, const struct prepared *prepared);
+// What a turn is made of; each file calls those that stand below it here, never one above.
+//
+// prepare.c: looks at the events of a turn, and fetches the memory that they will need.
+void ledger_prepare(const struct ledger *ledger, struct prepared *turn, uint32_t count);
 
 // segments.c: books a segment and writes its row.
 void ledger_book_segment(struct ledger *ledger, struct prepared *prepared);
-// Which end is the client: the initiator; where the beginning was not seen, the one local end, else
-// the higher port.
-unsigned ledger_client_end(const struct segment_event *segment, const struct end ends[2]);
 
-// prepare.c: looks at the events of a turn, and fetches the memory that they will need.
-void ledger_prepare(const struct ledger *ledger, struct prepared *turn, uint32_t count);
-// Places the two ends again, by the local networks as they are now.
-void ledger_place_ends(const struct ledger *ledger, struct prepared *prepared);
+// facts.c: learns from a fact or an answer.
+void ledger_learn_fact(struct ledger *ledger, const struct prepared *prepared);
+void ledger_learn_answer(struct ledger *ledger, const struct prepared *prepared);
 
 // ends.c: who the two ends of a flow are, and what the segment teaches of them.
 void ledger_judge_ends(struct ledger *ledger, struct prepared *prepared);
@@ -132,6 +129,20 @@ static inline bool mac_is_station(const uint8_t mac[6])
 // anybody excluded there always is: who held an address must be known.
 struct binding *ledger_binding(
 	struct ledger *ledger, const struct identity *address, uint32_t bucket);
+
+// place.c: the two ends by the segment itself and the local networks, without their buckets; and
+// again, with those, when the networks have changed since the turn was prepared.
+void ledger_place_ends(const struct ledger *ledger, struct prepared *prepared);
+void ledger_place_ends_again(const struct ledger *ledger, struct prepared *prepared);
+// Which end is the client: the initiator; where the beginning was not seen, the one local end, else
+// the higher port.
+unsigned ledger_client_end(const struct segment_event *segment, const struct end ends[2]);
+// Its client is looked for while the turn is prepared; of an end that is not local, but turns out
+// to be on the link, when it is judged (ends.c).
+static inline bool end_may_be_client(const struct end *end)
+{
+	return end->prepared && end->local && end->mac != NULL;
+}
 
 // clients.c: the life of a client. Found or made, whoever has to go for it; or of this standing, or
 // NULL when there is no place for such a one (counted). `key`: its client_key, or NULL: to be made.

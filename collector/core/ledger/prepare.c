@@ -31,63 +31,6 @@ static void find_buckets(
 	}
 }
 
-static void place_end(
-	const struct ledger *l, const struct segment_event *s, unsigned e, struct end *end)
-{
-	bool has_mac = (s->has_mac >> e & 1) != 0;
-	bool group = has_mac && (s->mac[e][0] & 0x01) != 0;
-	// What was learned later than that does not count, so that all segments of a flow are
-	// judged alike.
-	uint64_t known_ns = s->flow_start_ns + l->active_ns;
-
-	end->ip = s->ip[e];
-	end->ip6 = s->ip_version == 6;
-	end->sent = (s->seen >> e & 1) != 0;
-	end->mac = has_mac && mac_is_station(s->mac[e]) ? s->mac[e] : NULL;
-	end->host = !group && ip_is_host(end->ip, end->ip6);
-	end->excluded = end->refused = end->has_key = false;
-	end->binding = end->known_binding = NULL;
-	end->client = end->known_client = NULL;
-	end->local = local_holds(&l->local, end->ip, end->ip6, known_ns);
-	if (end->local && !end->ip6 && local_is_broadcast(&l->local, end->ip))
-		end->host = false;
-	end->prepared = end->host && (end->local || l->neighbours);
-	if (!end->prepared)
-		return;
-	end->address = address_of(s->event.vlan, end->ip, end->ip6);
-	if (end->mac != NULL)
-		end->mac_id = identity_of_mac(s->event.vlan, end->mac);
-}
-
-static void place_ends(const struct ledger *l, struct prepared *p)
-{
-	const struct segment_event *s = (const struct segment_event *)p->event;
-
-	for (unsigned e = 0; e < 2; e++)
-		place_end(l, s, e, &p->ends[e]);
-	p->local_count = l->local.count;
-	p->neighbours = l->neighbours;
-}
-
-// Its client is looked for while the turn is prepared; of an end that is not local, but turns out
-// to be on the link, when it is judged (ends.c).
-static bool may_be_client(const struct end *end)
-{
-	return end->prepared && end->local && end->mac != NULL;
-}
-
-void ledger_place_ends(const struct ledger *l, struct prepared *p)
-{
-	place_ends(l, p);
-	for (unsigned e = 0; e < 2; e++) {
-		struct end *end = &p->ends[e];
-		if (end->prepared)
-			end->address_bucket = binding_bucket(&l->bindings, &end->address);
-		if (may_be_client(end))
-			end->mac_bucket = client_bucket(&l->clients, &end->mac_id);
-	}
-}
-
 static void fetch_lines(const void *at, size_t size)
 {
 	for (size_t line = 0; line < size; line += CACHE_LINE)
@@ -103,12 +46,12 @@ static void fetch_event(struct prepared *p)
 static void place_segment(const struct ledger *l, struct prepared *p, struct look_ups *addresses,
 	struct look_ups *clients)
 {
-	place_ends(l, p);
+	ledger_place_ends(l, p);
 	for (unsigned e = 0; e < 2; e++) {
 		struct end *end = &p->ends[e];
 		if (end->prepared)
 			look_up(addresses, &end->address, &end->address_bucket);
-		if (may_be_client(end))
+		if (end_may_be_client(end))
 			look_up(clients, &end->mac_id, &end->mac_bucket);
 	}
 }
@@ -183,7 +126,7 @@ static void fetch_entries(const struct ledger *l, const struct prepared *p)
 		for (; end < &p->ends[2]; end++) {
 			if (end->prepared)
 				fetch_binding(l, end->address_bucket);
-			if (may_be_client(end))
+			if (end_may_be_client(end))
 				fetch_client(l, end->mac_bucket);
 		}
 		break;
@@ -207,7 +150,7 @@ static uint32_t find_end(const struct ledger *l, const struct segment_event *s, 
 	if (!end->prepared)
 		return POOL_NONE;
 	end->known_binding = binding_find_in(&l->bindings, end->address_bucket, &end->address);
-	if (!may_be_client(end))
+	if (!end_may_be_client(end))
 		return POOL_NONE;
 	end->known_client = client_find_in(&l->clients, end->mac_bucket, &end->mac_id);
 	if (end->known_client == NULL) {
@@ -269,7 +212,7 @@ static void make_keys(const struct ledger *l, struct prepared *turn, uint32_t co
 	for (uint32_t i = 0; i < count; i++) {
 		for (unsigned e = 0; turn[i].event->kind == EVENT_SEGMENT && e < 2; e++) {
 			struct end *end = &turn[i].ends[e];
-			if (!may_be_client(end) || end->known_client != NULL)
+			if (!end_may_be_client(end) || end->known_client != NULL)
 				continue;
 			clients[found++] = (struct policy_client){.value = end->mac_id.value,
 				.ret_key = end->key,

@@ -4,15 +4,6 @@
 
 #include <string.h>
 
-unsigned ledger_client_end(const struct segment_event *s, const struct end ends[2])
-{
-	if (s->orientation != ORIENT_MID)
-		return 0;
-	if (ends[0].local != ends[1].local)
-		return ends[1].local;
-	return s->port[1] > s->port[0];
-}
-
 static enum direction direction_of(const struct end *client, const struct end *server)
 {
 	if (client->local)
