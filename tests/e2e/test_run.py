@@ -69,6 +69,49 @@ class Reading(Scratch):
         self.assertIn("packets: 4972", done.said)
         self.assertNotIn("limits met", done.said)
 
+    def moments(self, first_arp, sixes):
+        """A client that asks for a lease by its name, speaks IPv6 at the times `sixes`, and says by
+        ARP at `first_arp` that it has 192.168.1.70; others go on for ten minutes."""
+        mac, start = "02:00:5e:10:00:70", 1_700_000_000_000_000_000
+
+        def frame(kind, packet, source=mac, target=FAR):
+            return f.ethernet(source, target, kind, packet)
+
+        lease = f.dhcp(1, mac, 1, [(12, b"annas-phone")])
+        sent = [(0, frame(0x0800, f.ipv4("0.0.0.0", "255.255.255.255", f.UDP, f.udp(
+            "0.0.0.0", 68, "255.255.255.255", 67, lease)), target="ff:ff:ff:ff:ff:ff"))]
+        sent += [(first_arp, frame(0x0806, f.arp(1, mac, "192.168.1.70", "00:00:00:00:00:00",
+                                                 "192.168.1.1"), target="ff:ff:ff:ff:ff:ff"))]
+        sent += [(first_arp + 1, frame(0x0800, f.ipv4("192.168.1.70", "198.51.100.7", f.UDP, f.udp(
+            "192.168.1.70", 4000, "198.51.100.7", 9999, b"x"))))]
+        sent += [(at, frame(0x86dd, f.ipv6("fd00::70", "2001:db8:9::1", f.UDP, f.udp(
+            "fd00::70", 4000, "2001:db8:9::1", 9999, b"x")))) for at in sixes]
+        sent += [(5 * i, datagrams(1)[0][1]) for i in range(120)]
+        return f.pcap([(start + at * 1_000_000_000, packet)
+                       for at, packet in sorted(sent, key=lambda one: one[0])])
+
+    def test_excluded_by_subnet(self):
+        """Nothing tells of who holds an excluded address once an ARP request has shown who it is, of
+        what was not written by then included; excluded by MAC there is no before."""
+        subnet = ("--set", "privacy.exclude.subnet=192.168.1.64/28")
+        quick = self.path("quick.pcap", self.moments(1, [2, 3, 40, 80]))
+        late = self.path("late.pcap", self.moments(300, [2, 40, 80, 350, 500]))
+        by_mac = ("--set", "privacy.exclude.mac=02:00:5e:10:00:70")
+        traces = {}
+        for name, words in (("quick", (quick, *subnet)), ("late", (late, *subnet)),
+                            ("MAC", (late, *by_mac)), ("nobody", (quick,))):
+            done = self.weir("run", "-r", *words, *FULL)
+            self.assertEqual(done.status, 0, done.said)
+            traces[name] = sum(any(word in line for word in (
+                b"02:00:5e:10:00:70", b"fd00::70", b"192.168.1.70", b"annas-phone"))
+                for line in done.out.splitlines())
+            self.assertEqual(sum(row["packets_up"] for row in done.rows("flow")
+                                 if row.get("client_mac") == NEAR), 120)
+        self.assertEqual((traces["quick"], traces["MAC"]), (0, 0), traces)
+        # As README has it: the lease's flow and three of IPv6, which ended before, and the client.
+        self.assertEqual(traces["late"], 5, traces)
+        self.assertGreater(traces["nobody"], 5, traces)
+
     def test_leases_are_no_failures(self):
         """Of dnsmasq, dhclient, udhcpc and dhcpcd: an offer is an answer, and nobody answers that."""
         rows = [row for row in self.weir("run", "-r", HOUSE, *FULL).rows("usage")

@@ -755,7 +755,13 @@ static void test_facts(void **)
 	arp();
 	assert_null(event_ring_peek(&ring));
 	fact.mac[5] = 1;
-	fact.ip[1] = 9; // excluded
+	fact.ip[1] = 9; // excluded: whose it is must be known
+	arp();
+	e = (const struct fact_event *)event_ring_peek(&ring);
+	assert_non_null(e);
+	assert_memory_equal(e->ip, fact.ip, 16);
+	event_ring_pop(&ring);
+	fact.kind = FACT_DHCP_NAME; // anything else is not told
 	arp();
 	assert_null(event_ring_peek(&ring));
 }

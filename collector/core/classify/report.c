@@ -75,6 +75,12 @@ static bool address_excluded(const struct report *report, const uint8_t *ip, uin
 		excluded_matches(report->excluded, NULL, ip, ip_version == 6);
 }
 
+// Says no more than who has an address.
+static bool is_binding(const struct fact *fact)
+{
+	return fact->kind == FACT_ARP || fact->kind == FACT_NDP || fact->kind == FACT_DHCP_BINDING;
+}
+
 static bool fact_excluded(const struct report *report, const struct fact *fact)
 {
 	if (report->excluded == NULL)
@@ -82,7 +88,9 @@ static bool fact_excluded(const struct report *report, const struct fact *fact)
 	for (size_t i = 0; i < report->excluded->mac_count; i++)
 		if (memcmp(report->excluded->macs[i], fact->mac, sizeof(fact->mac)) == 0)
 			return true;
-	return address_excluded(report, fact->ip, fact->ip_version);
+	// Who has an excluded address is hidden by the ledger, with all other addresses: it must be
+	// told of.
+	return !is_binding(fact) && address_excluded(report, fact->ip, fact->ip_version);
 }
 
 static void event_fill(struct event *event, const struct report *report)
