@@ -43,7 +43,7 @@ LIBRARIES = {
 WORDS = {
     r"\bbatch_pool_(take|seal)\b": ("collector/core/record/",),
     r"\blog_(line|error|warning|info)\b": (
-        "collector/core/base/log", "collector/core/shard/run", "collector/core/export/export.c",
+        "collector/core/base/log", "collector/core/shard/run", "collector/core/export/export",
         "collector/collect.c", "collector/main.c", "collector/read.c", "dpdk-app/main.c", "dpdk-app/place.c",
         "dpdk-app/port.c"),
     r"\b(syslog|openlog)\b": (),

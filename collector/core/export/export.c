@@ -1,12 +1,10 @@
-// The export thread: takes sealed batches to the exporter, gives them back when it is done, and
-// counts what became of every row.
+// The export thread: takes sealed batches to the exporter until it has them all or its time is up.
 #include "core/export/export.h"
 
 #include "core/base/clock.h"
-#include "core/base/log.h"
+#include "core/export/export_done.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -23,30 +21,6 @@ enum {
 	SLEEP_MAX_MS = 50,
 	// The longest an exporter that takes no more, or has rows under way, may wait in one call.
 	POLL_MS = 20,
-	LOG_PERIOD_S = 10,
-	ERROR_WORDS = EXPORTER_ERROR_SIZE / sizeof(uint64_t),
-};
-
-// Written by the export thread only; read by any.
-struct export_done {
-	struct batch_pool *batches;
-	_Atomic uint64_t delivered[RECORD_TYPE_COUNT];
-	_Atomic uint64_t lost[RECORD_TYPE_COUNT][LOST_CAUSE_COUNT];
-	_Atomic uint32_t batches_done; // wraps, as the ring's indexes do
-	_Atomic bool up;
-	_Atomic bool gone;
-	_Atomic uint64_t in_flight, bytes_raw, bytes_sent;
-	// The last error, under a sequence number that is odd while it changes.
-	_Atomic uint32_t error_sequence;
-	_Atomic uint64_t error_words[ERROR_WORDS];
-
-	// The export thread's own.
-	const char *name;
-	bool failing; // an error was told since all was well
-	bool was_up;
-	uint64_t lost_untold; // rows, since a line told how many
-	uint64_t error_logged_s, errors_held;
-	uint64_t end_logged_s, ends_held;
 };
 
 struct export
@@ -71,105 +45,12 @@ static uint64_t deadline_ns(uint64_t timeout_ns)
 	return timeout_ns > UINT64_MAX - now_ns ? UINT64_MAX : now_ns + timeout_ns;
 }
 
-static void add(_Atomic uint64_t *sum, uint64_t count)
-{
-	atomic_fetch_add_explicit(sum, count, memory_order_relaxed);
-}
-
-void export_delivered(struct export_done *done, enum record_type type, uint64_t count)
-{
-	add(&done->delivered[type], count);
-}
-
-void export_lost(
-	struct export_done *done, enum record_type type, enum lost_cause cause, uint64_t count)
-{
-	add(&done->lost[type][cause], count);
-	done->lost_untold += count;
-}
-
-void export_batch(struct export_done *done, struct batch *batch)
-{
-	batch_pool_done(done->batches, batch);
-	atomic_fetch_add_explicit(&done->batches_done, 1, memory_order_release);
-}
-
-void export_gone(struct export_done *done)
-{
-	atomic_store_explicit(&done->gone, true, memory_order_relaxed);
-}
-
-static void error_keep(struct export_done *done, const char *text)
-{
-	uint64_t words[ERROR_WORDS] = {0};
-
-	memcpy(words, text, strnlen(text, sizeof(words) - 1));
-	uint32_t sequence = atomic_load_explicit(&done->error_sequence, memory_order_relaxed);
-	atomic_store_explicit(&done->error_sequence, sequence + 1, memory_order_seq_cst);
-	for (size_t i = 0; i < ERROR_WORDS; i++)
-		atomic_store_explicit(&done->error_words[i], words[i], memory_order_seq_cst);
-	atomic_store_explicit(&done->error_sequence, sequence + 2, memory_order_seq_cst);
-}
-
-static void error_copy(const struct export_done *done, char text[EXPORTER_ERROR_SIZE])
-{
-	uint64_t words[ERROR_WORDS];
-	uint32_t before, after;
-
-	do {
-		before = atomic_load_explicit(&done->error_sequence, memory_order_seq_cst);
-		for (size_t i = 0; i < ERROR_WORDS; i++)
-			words[i] =
-				atomic_load_explicit(&done->error_words[i], memory_order_seq_cst);
-		after = atomic_load_explicit(&done->error_sequence, memory_order_seq_cst);
-	} while (before != after || before % 2 != 0);
-	memcpy(text, words, EXPORTER_ERROR_SIZE);
-}
-
-static void error_end(struct export_done *done)
-{
-	if (!done->failing)
-		return;
-	if (log_allowed(&done->end_logged_s, LOG_PERIOD_S, &done->ends_held)) {
-		log_info("export to %s works again; %" PRIu64 " rows were lost meanwhile",
-			done->name, done->lost_untold);
-		done->lost_untold = 0;
-	}
-	done->failing = false;
-	error_keep(done, "");
-}
-
-void export_error(struct export_done *done, const char *text)
-{
-	if (text == NULL) {
-		error_end(done);
-		return;
-	}
-	done->failing = true;
-	error_keep(done, text);
-	bool last = atomic_load_explicit(&done->gone, memory_order_relaxed);
-	if (!log_allowed(&done->error_logged_s, LOG_PERIOD_S, &done->errors_held) && !last)
-		return;
-	if (done->errors_held > 0)
-		log_error("%s (and %" PRIu64 " messages like it before)", text, done->errors_held);
-	else
-		log_error("%s", text);
-	done->errors_held = 0;
-}
-
 static void publish(struct export *e)
 {
 	struct exporter_stats stats = {0};
 
 	e->ops->stats(e->exporter, &stats);
-	// An exporter that is up again has nothing more to complain of.
-	if (stats.up && !e->done.was_up)
-		error_end(&e->done);
-	e->done.was_up = stats.up;
-	atomic_store_explicit(&e->done.up, stats.up, memory_order_relaxed);
-	atomic_store_explicit(&e->done.in_flight, stats.in_flight, memory_order_relaxed);
-	atomic_store_explicit(&e->done.bytes_raw, stats.bytes_raw, memory_order_relaxed);
-	atomic_store_explicit(&e->done.bytes_sent, stats.bytes_sent, memory_order_relaxed);
+	export_done_publish(&e->done, &stats);
 }
 
 // Offers the exporter what there is; whether it took anything.
@@ -281,17 +162,13 @@ int export_start(struct export **ret, const struct exporter_ops *ops,
 		return -ENOMEM;
 	}
 	e->ops = ops;
-	e->done.batches = batches;
-	e->done.name = ops->name;
 	e->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	int err = e->wake_fd < 0 ? -errno : 0;
 	if (err != 0) {
 		snprintf(error, EXPORTER_ERROR_SIZE, "cannot start export: %s", strerror(-err));
 		goto fail;
 	}
-	e->done.was_up = true;
-	atomic_init(&e->done.batches_done,
-		atomic_load_explicit(&batches->sealed.tail, memory_order_relaxed));
+	export_done_init(&e->done, batches, ops->name);
 	config->done = &e->done;
 	err = ops->open(&e->exporter, config, error);
 	if (err != 0)
@@ -347,12 +224,7 @@ bool export_stop(struct export *export, uint64_t timeout_ns)
 		pthread_join(export->thread, NULL);
 		export->started = false;
 	}
-	uint64_t lost = 0;
-	for (unsigned type = 0; type < RECORD_TYPE_COUNT; type++)
-		for (unsigned cause = 0; cause < LOST_CAUSE_COUNT; cause++)
-			lost += atomic_load_explicit(
-				&export->done.lost[type][cause], memory_order_relaxed);
-	return export->complete && lost == 0;
+	return export->complete && export_done_lost(&export->done) == 0;
 }
 
 bool export_ended(const struct export *export)
@@ -362,22 +234,7 @@ bool export_ended(const struct export *export)
 
 void export_stats(struct export *export, struct export_stats *ret)
 {
-	const struct export_done *done = &export->done;
-
-	for (unsigned type = 0; type < RECORD_TYPE_COUNT; type++) {
-		ret->delivered[type] =
-			atomic_load_explicit(&done->delivered[type], memory_order_relaxed);
-		for (unsigned cause = 0; cause < LOST_CAUSE_COUNT; cause++)
-			ret->lost[type][cause] = atomic_load_explicit(
-				&done->lost[type][cause], memory_order_relaxed);
-	}
-	ret->exporter = (struct exporter_stats){
-		.up = atomic_load_explicit(&done->up, memory_order_relaxed),
-		.in_flight = atomic_load_explicit(&done->in_flight, memory_order_relaxed),
-		.bytes_raw = atomic_load_explicit(&done->bytes_raw, memory_order_relaxed),
-		.bytes_sent = atomic_load_explicit(&done->bytes_sent, memory_order_relaxed),
-	};
-	error_copy(done, ret->last_error);
+	export_done_stats(&export->done, ret);
 }
 
 void export_free(struct export *export)

@@ -22,7 +22,7 @@ struct exporter_config {
 	const uint8_t *policy_sha256; // 32
 	bool to_stdout; // -o -
 	uint64_t patience_ns; // the run ends when no row is taken for so long; 0: it goes on
-	struct export_done *done; // for export_row() and export_batch()
+	struct export_done *done; // for the functions below
 };
 
 struct exporter_stats {

@@ -55,6 +55,26 @@ static int flush(struct shard *s)
 	return s->flushed ? -ENODATA : 0;
 }
 
+// Everything that happens to packets, in the order data flows.
+static void process(struct shard *s, struct packet_batch *batch)
+{
+	if (s->dedup != NULL)
+		dedup_batch(s->dedup, batch, s->counters);
+	if (!s->ops->decoded)
+		decode_batch(batch, s->counters);
+	flow_table_prepare(s->flows, batch);
+	if (s->ops->confirm != NULL)
+		s->ops->confirm(s->capture, batch, s->counters);
+	for (uint32_t from = 0, to; from < batch->count; from = to) {
+		// Stops before a packet that ends or cuts a flow touched since `from`, so that no
+		// row depends on where a batch ends.
+		to = flow_table_update(s->flows, batch, from);
+		classify_finish(s->classify, s->flows, s->events);
+		classify_batch(s->classify, batch, from, to, s->events);
+	}
+	s->ops->release(s->capture, batch);
+}
+
 int shard_step(struct shard *s)
 {
 	struct packet_batch *batch = &s->batch;
@@ -73,32 +93,15 @@ int shard_step(struct shard *s)
 	else
 		count = s->ops->receive(s->capture, batch);
 	s->now_ns = batch->now_ns;
-	if (count > 0 && batch->count > 0) {
-		if (s->dedup != NULL)
-			dedup_batch(s->dedup, batch, s->counters);
-		if (!s->ops->decoded)
-			decode_batch(batch, s->counters);
-		flow_table_prepare(s->flows, batch);
-		if (s->ops->confirm != NULL)
-			s->ops->confirm(s->capture, batch, s->counters);
-		for (uint32_t from = 0, to; from < batch->count; from = to) {
-			// Stops before a packet that ends or cuts a flow touched since `from`,
-			// so that no row depends on where a batch ends.
-			to = flow_table_update(s->flows, batch, from);
-			classify_finish(s->classify, s->flows, s->events);
-			classify_batch(s->classify, batch, from, to, s->events);
-		}
-		s->ops->release(s->capture, batch);
-	} else if (count == -ENETDOWN) {
-		count = 0; // the interface may come back
-	} else if (count < 0) {
+	if (count > 0 && batch->count > 0)
+		process(s, batch);
+	if (count < 0 && count != -ENETDOWN) { // an interface that is down may come back
 		s->ended = true;
 		s->error = count == -ENODATA ? 0 : count;
-		count = 0;
 	}
 	expire(s);
 	publish_counts(s);
-	return count;
+	return MAX(count, 0);
 }
 
 void shard_stop(struct shard *s)
