@@ -215,6 +215,18 @@ static void test_misfits(void **)
 		"explain lists them\n");
 }
 
+static uint64_t fingerprint_of(const struct settings *settings)
+{
+	struct problems problems = {0};
+	struct policy *policy = NULL;
+	bool random_key;
+
+	assert_int_equal(policy_new(&policy, settings, &problems, &random_key), 0);
+	uint64_t fingerprint = policy_fingerprint(policy);
+	policy_free(policy);
+	return fingerprint;
+}
+
 static void test_excluded(void **)
 {
 	struct setting_item macs[] = {{NULL, (char *)"02:5E:ca-fe:f0:0d", 3}};
@@ -242,11 +254,16 @@ static void test_excluded(void **)
 	uint64_t fingerprint = policy_fingerprint(policy);
 	policy_free(policy);
 
-	// Whom it excludes is part of the policy.
+	// Whom it excludes is part of the policy: how many they are, and who.
 	settings.exclude_subnets.count = 2;
-	assert_int_equal(policy_new(&policy, &settings, &problems, &random_key), 0);
-	assert_int_not_equal(policy_fingerprint(policy), fingerprint);
-	policy_free(policy);
+	assert_int_not_equal(fingerprint_of(&settings), fingerprint);
+	settings.exclude_subnets.count = 3;
+	assert_int_equal(fingerprint_of(&settings), fingerprint);
+	subnets[2].value = (char *)"198.51.100.8";
+	assert_int_not_equal(fingerprint_of(&settings), fingerprint);
+	subnets[2].value = (char *)"198.51.100.7";
+	macs[0].value = (char *)"02:5e:ca:fe:f0:0e";
+	assert_int_not_equal(fingerprint_of(&settings), fingerprint);
 
 	macs[0].value = (char *)"02:5e:ca:fe:f0";
 	subnets[0].value = (char *)"192.0.2.0/33";
@@ -275,6 +292,11 @@ static void test_fingerprint(void **)
 	for (unsigned i = 0; i < 8; i++)
 		first = first << 8 | policy_sha256(a)[i];
 	assert_int_equal(policy_fingerprint(a), first);
+	struct settings settings;
+	sample_settings(&settings, PROFILE_STANDARD, NULL);
+	assert_int_equal(fingerprint_of(&settings), first);
+	settings.retention -= NS_PER_S; // how long rows may be kept is part of it
+	assert_int_not_equal(fingerprint_of(&settings), first);
 	policy_free(a);
 	policy_free(b);
 	policy_free(c);
@@ -301,6 +323,24 @@ static void test_client_keys(void **)
 	assert_int_not_equal(policy_flow_id(a, 7), policy_flow_id(a, 8));
 	policy_free(a);
 	policy_free(b);
+}
+
+// One value has one pseudonym in one kind of field, and another in the other kind: a text is not to
+// be looked up among the keys of clients.
+static void test_pseudonyms_of_fields(void **)
+{
+	static const uint8_t value[16] = "sixteen octets.";
+	struct policy *policy = make(PROFILE_STANDARD, NULL);
+	uint8_t key[16], text[16], again[16];
+
+	policy_pseudonym(policy, RECORD_FLOW, FLOW_client_key, value, sizeof(value), key);
+	policy_pseudonym(policy, RECORD_FLOW, FLOW_server_name, value, sizeof(value), text);
+	assert_memory_not_equal(key, text, 16);
+	policy_pseudonym(policy, RECORD_CLIENT, CLIENT_client_key, value, sizeof(value), again);
+	assert_memory_equal(again, key, 16); // the same client's in every record
+	policy_pseudonym(policy, RECORD_FLOW, FLOW_user_agent, value, sizeof(value), again);
+	assert_memory_equal(again, text, 16);
+	policy_free(policy);
 }
 
 static struct policy *make_at(char *tenant, char *site)
@@ -451,6 +491,7 @@ int main(void)
 		cmocka_unit_test(test_excluded),
 		cmocka_unit_test(test_fingerprint),
 		cmocka_unit_test(test_client_keys),
+		cmocka_unit_test(test_pseudonyms_of_fields),
 		cmocka_unit_test(test_client_keys_of_places),
 		cmocka_unit_test(test_random_key),
 		cmocka_unit_test(test_explain),
