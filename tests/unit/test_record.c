@@ -511,11 +511,16 @@ static void test_excluded(void **)
 	assert_non_null(strstr(sample_json(batch, 0),
 		"{\"rule\":\"flow\",\"reason\":\"excluded\",\"rows\":2,\"values\":0}"));
 	// Without a MAC, by any of its addresses.
-	static const struct excluded_subnet link_local = {{0xfe, 0x80}, 10, true};
-	r.policy->excluded = (struct excluded){.subnets = &link_local, .subnet_count = 1};
 	r.client.mac = NULL;
-	record_client(r.record, &r.client);
-	assert_null(sample_sealed(&r));
+	for (uint32_t i = 0; i < r.client.address_count; i++) {
+		const struct client_address *address = &r.addresses[i];
+		struct excluded_subnet own = {.ip6 = address->ip_version == 6};
+		own.prefix_len = own.ip6 ? 128 : 32;
+		memcpy(own.ip, address->ip, own.ip6 ? 16 : 4);
+		r.policy->excluded = (struct excluded){.subnets = &own, .subnet_count = 1};
+		record_client(r.record, &r.client);
+		assert_null(sample_sealed(&r));
+	}
 	r.policy->excluded = (struct excluded){0};
 	sample_fini(&r);
 }
@@ -588,6 +593,7 @@ static void test_batches(void **)
 			assert_int_equal(batch->rows[i].offset, at);
 			at += batch->rows[i].len;
 			keys += batch->rows[i].key_len;
+			assert_int_equal(batch->rows[i].key_offset, batch->capacity - keys);
 			snprintf(sequence, sizeof(sequence), "\"sequence\":%u,",
 				(unsigned)expected++);
 			assert_non_null(strstr(sample_json(batch, i), sequence));
