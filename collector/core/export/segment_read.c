@@ -1,9 +1,9 @@
-// Segments read back. One buffer slides over the file; at its start stands what is looked at next.
-// When that is no whole block or footer, the buffer moves on octet by octet until it is.
+// Segments read back. At the start of the window stands what is looked at next. When that is no
+// whole block or footer, the window moves on octet by octet until it is.
 #include "core/export/segment_read.h"
 
 #include "core/export/packing.h"
-#include "core/export/segment_parts.h"
+#include "core/export/segment_window.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -11,18 +11,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum {
-	READ_SIZE = 256 << 10,
-	WINDOW_MAX = sizeof(struct segment_block_head) + SEGMENT_KEYS_MAX * SEGMENT_KEY_SIZE +
-		SEGMENT_PACKED_MAX + SEGMENT_MAGIC_SIZE,
 	// After so many blocks with a good head and a bad payload it is taken for an attack on our
 	// time, and they are skipped by their size.
 	RESYNC_MAX = 64,
 };
 
-// What stands at the start of the buffer.
+// What stands at the start of the window.
 enum probe {
 	PROBE_BLOCK,
 	PROBE_FOOTER,
@@ -34,13 +30,7 @@ enum probe {
 };
 
 struct segment_reader {
-	int fd;
-	bool at_eof;
-	int read_error; // errno, or 0
-	uint8_t *buffer;
-	size_t buffer_max;
-	size_t at, have; // what is looked at: buffer[at .. have)
-	uint64_t offset; // of buffer[at] in the file
+	struct segment_window window;
 	uint8_t *raw;
 	size_t raw_max;
 
@@ -60,13 +50,11 @@ int segment_reader_new(struct segment_reader **ret)
 	struct segment_reader *r = calloc(1, sizeof(*r));
 	if (r == NULL)
 		return -ENOMEM;
-	r->buffer_max = 2 * READ_SIZE;
-	r->buffer = malloc(r->buffer_max);
-	if (r->buffer == NULL) {
+	int err = window_init(&r->window);
+	if (err) {
 		segment_reader_free(r);
-		return -ENOMEM;
+		return err;
 	}
-	r->fd = -1;
 	*ret = r;
 	return 0;
 }
@@ -75,7 +63,7 @@ void segment_reader_free(struct segment_reader *reader)
 {
 	if (reader == NULL)
 		return;
-	free(reader->buffer);
+	window_fini(&reader->window);
 	free(reader->raw);
 	free(reader);
 }
@@ -84,19 +72,14 @@ void segment_reader_open(
 	struct segment_reader *reader, int fd, const uint8_t *prefix, size_t prefix_len)
 {
 	struct segment_reader fresh = {
-		.fd = fd,
-		.buffer = reader->buffer,
-		.buffer_max = reader->buffer_max,
+		.window = reader->window,
 		.raw = reader->raw,
 		.raw_max = reader->raw_max,
-		.have = prefix_len,
 		.lost = PROBE_BLOCK,
 	};
 
-	REQUIRE(prefix_len <= SEGMENT_PREFIX_MAX && SEGMENT_PREFIX_MAX <= fresh.buffer_max);
-	if (prefix_len > 0)
-		memcpy(reader->buffer, prefix, prefix_len);
 	*reader = fresh;
+	window_open(&reader->window, fd, prefix, prefix_len);
 }
 
 __attribute__((format(printf, 2, 3))) static enum segment_found damaged(
@@ -110,89 +93,10 @@ __attribute__((format(printf, 2, 3))) static enum segment_found damaged(
 	return SEGMENT_DAMAGE;
 }
 
-// Makes room for `size` octets from `at` on.
-static bool make_room(struct segment_reader *r, size_t size)
-{
-	if (r->at > 0 && r->at + size > r->buffer_max) {
-		memmove(r->buffer, r->buffer + r->at, r->have - r->at);
-		r->have -= r->at;
-		r->at = 0;
-	}
-	if (size <= r->buffer_max)
-		return true;
-	size_t more = MAX(size, MIN(2 * r->buffer_max, (size_t)WINDOW_MAX));
-	uint8_t *buffer = realloc(r->buffer, more);
-	if (buffer == NULL) {
-		r->no_memory = true;
-		return false;
-	}
-	r->buffer = buffer;
-	r->buffer_max = more;
-	return true;
-}
-
-// Whether `size` octets stand at `at`, after reading if need be. The buffer grows with what the
-// file holds, not with what a head in it claims.
-static bool fill(struct segment_reader *r, size_t size)
-{
-	INVARIANT(size <= WINDOW_MAX);
-	while (r->have - r->at < size) {
-		if (r->at_eof)
-			return false;
-		size_t step = MIN(size, r->have - r->at + READ_SIZE);
-		if (!make_room(r, step)) {
-			r->at_eof = true;
-			return false;
-		}
-		ssize_t count = read(r->fd, r->buffer + r->have,
-			MIN(r->buffer_max - r->have, (size_t)READ_SIZE));
-		if (count < 0 && errno == EINTR)
-			continue;
-		if (count < 0)
-			r->read_error = errno;
-		if (count <= 0)
-			r->at_eof = true;
-		else
-			r->have += (size_t)count;
-	}
-	return true;
-}
-
-static void advance(struct segment_reader *r, size_t count)
-{
-	r->at += count;
-	r->offset += count;
-}
-
-static bool magic_at(const struct segment_reader *r, size_t at, const char *magic)
-{
-	return r->have - at >= SEGMENT_MAGIC_SIZE &&
-		memcmp(r->buffer + at, magic, SEGMENT_MAGIC_SIZE) == 0;
-}
-
 static void copy_text(char *to, const uint8_t *from, size_t size)
 {
 	memcpy(to, from, size);
 	to[size] = '\0';
-}
-
-// Moves on to where a block or the footer may begin, or to the last few octets of the file.
-static void skip_to_magic(struct segment_reader *r)
-{
-	advance(r, 1);
-	while (fill(r, SEGMENT_MAGIC_SIZE)) {
-		size_t last = r->have - SEGMENT_MAGIC_SIZE;
-		for (size_t at = r->at; at <= last; at++) {
-			if (magic_at(r, at, SEGMENT_BLOCK_MAGIC) ||
-				magic_at(r, at, SEGMENT_FOOTER_MAGIC)) {
-				advance(r, at - r->at);
-				return;
-			}
-		}
-		advance(r, last + 1 - r->at);
-	}
-	// Too few octets for anything.
-	advance(r, r->have - r->at);
 }
 
 // The head of the file, or damage; where it is only damaged, blocks are read all the same.
@@ -200,15 +104,15 @@ static bool read_head(struct segment_reader *r)
 {
 	struct segment_head head;
 
-	if (!fill(r, sizeof(head))) {
+	if (!window_fill(&r->window, sizeof(head))) {
 		r->ended = true;
-		damaged(r, "it ends inside its head, after %zu octets", r->have - r->at);
+		damaged(r, "it ends inside its head, after %zu octets", window_len(&r->window));
 		return false;
 	}
-	memcpy(&head, r->buffer + r->at, sizeof(head));
+	memcpy(&head, window_bytes(&r->window), sizeof(head));
 	if (memcmp(head.magic, SEGMENT_HEAD_MAGIC, SEGMENT_MAGIC_SIZE) != 0 ||
 		le64toh(head.sum) != segment_sum(&head, offsetof(struct segment_head, sum))) {
-		skip_to_magic(r);
+		window_skip(&r->window);
 		damaged(r, "its head is damaged");
 		return false;
 	}
@@ -218,8 +122,8 @@ static bool read_head(struct segment_reader *r)
 			le32toh(head.version), SEGMENT_VERSION);
 		return false;
 	}
-	advance(r, sizeof(head));
-	r->whole_bytes = r->offset;
+	window_advance(&r->window, sizeof(head));
+	r->whole_bytes = r->window.offset;
 	r->has_info = true;
 	r->info.schema_version = le32toh(head.schema_version);
 	r->info.created_ns = le64toh(head.created_ns);
@@ -264,16 +168,16 @@ static enum probe probe_block(struct segment_reader *r, struct segment_block *re
 {
 	struct segment_block_head head;
 
-	if (!fill(r, sizeof(head)))
+	if (!window_fill(&r->window, sizeof(head)))
 		return PROBE_SHORT;
-	memcpy(&head, r->buffer + r->at, sizeof(head));
+	memcpy(&head, window_bytes(&r->window), sizeof(head));
 	if (!block_head_ok(&head))
 		return PROBE_UNREADABLE;
 	size_t keys_size = (size_t)le32toh(head.keys) * SEGMENT_KEY_SIZE;
 	size_t payload_size = keys_size + le32toh(head.packed_size);
-	if (!fill(r, sizeof(head) + payload_size))
+	if (!window_fill(&r->window, sizeof(head) + payload_size))
 		return PROBE_SHORT;
-	const uint8_t *payload = r->buffer + r->at + sizeof(head);
+	const uint8_t *payload = window_bytes(&r->window) + sizeof(head);
 	*ret = (struct segment_block){
 		.type = le16toh(head.type),
 		.json = le16toh(head.format) == SEGMENT_JSON,
@@ -281,7 +185,7 @@ static enum probe probe_block(struct segment_reader *r, struct segment_block *re
 		.size = le32toh(head.raw_size),
 		.keys = (const uint8_t(*)[16])payload,
 		.key_count = le32toh(head.keys),
-		.offset = r->offset,
+		.offset = r->window.offset,
 		.file_size = sizeof(head) + payload_size,
 	};
 	if (le64toh(head.payload_sum) != segment_sum(payload, payload_size) ||
@@ -297,20 +201,20 @@ static enum probe probe_footer(struct segment_reader *r, size_t *ret_size)
 	struct segment_footer_head head;
 	uint64_t sum;
 
-	if (!fill(r, sizeof(head)))
+	if (!window_fill(&r->window, sizeof(head)))
 		return PROBE_SHORT;
-	memcpy(&head, r->buffer + r->at, sizeof(head));
+	memcpy(&head, window_bytes(&r->window), sizeof(head));
 	uint32_t keys = le32toh(head.keys);
 	if (keys > SEGMENT_KEYS_MAX)
 		return PROBE_FOOTER_DAMAGED;
 	size_t summed = sizeof(head) + (size_t)keys * SEGMENT_KEY_SIZE;
-	if (!fill(r, summed + sizeof(sum)))
+	if (!window_fill(&r->window, summed + sizeof(sum)))
 		return PROBE_SHORT;
-	memcpy(&sum, r->buffer + r->at + summed, sizeof(sum));
-	if (le64toh(sum) != segment_sum(r->buffer + r->at, summed))
+	memcpy(&sum, window_bytes(&r->window) + summed, sizeof(sum));
+	if (le64toh(sum) != segment_sum(window_bytes(&r->window), summed))
 		return PROBE_FOOTER_DAMAGED;
 	// It comes last, so that a reader that stops there has seen the whole file.
-	if (!fill(r, summed + sizeof(sum) + sizeof(struct segment_tail)))
+	if (!window_fill(&r->window, summed + sizeof(sum) + sizeof(struct segment_tail)))
 		return PROBE_SHORT;
 	*ret_size = summed + sizeof(sum);
 	return PROBE_FOOTER;
@@ -319,11 +223,11 @@ static enum probe probe_footer(struct segment_reader *r, size_t *ret_size)
 static enum probe probe(
 	struct segment_reader *r, struct segment_block *ret_block, size_t *ret_footer)
 {
-	if (!fill(r, SEGMENT_MAGIC_SIZE))
-		return r->have == r->at ? PROBE_EOF : PROBE_SHORT;
-	if (magic_at(r, r->at, SEGMENT_BLOCK_MAGIC))
+	if (!window_fill(&r->window, SEGMENT_MAGIC_SIZE))
+		return window_len(&r->window) == 0 ? PROBE_EOF : PROBE_SHORT;
+	if (window_magic(&r->window, 0, SEGMENT_BLOCK_MAGIC))
 		return probe_block(r, ret_block);
-	if (magic_at(r, r->at, SEGMENT_FOOTER_MAGIC))
+	if (window_magic(&r->window, 0, SEGMENT_FOOTER_MAGIC))
 		return probe_footer(r, ret_footer);
 	return PROBE_UNREADABLE;
 }
@@ -333,20 +237,19 @@ static void skip_damaged(struct segment_reader *r, enum probe why, uint64_t file
 {
 	if (why == PROBE_DAMAGED) {
 		size_t size = (size_t)file_size;
-		bool follows = fill(r, size + SEGMENT_MAGIC_SIZE) &&
-			(magic_at(r, r->at + size, SEGMENT_BLOCK_MAGIC) ||
-				magic_at(r, r->at + size, SEGMENT_FOOTER_MAGIC));
+		bool follows = window_fill(&r->window, size + SEGMENT_MAGIC_SIZE) &&
+			window_part(&r->window, size);
 		if (follows || ++r->resyncs > RESYNC_MAX) {
-			advance(r, size);
+			window_advance(&r->window, size);
 			return;
 		}
 	}
-	skip_to_magic(r);
+	window_skip(&r->window);
 }
 
 static enum segment_found report_lost(struct segment_reader *r)
 {
-	uint64_t octets = r->offset - r->lost_offset;
+	uint64_t octets = r->window.offset - r->lost_offset;
 	enum probe why = r->lost;
 
 	r->lost = PROBE_BLOCK;
@@ -364,12 +267,12 @@ static enum segment_found end_with_footer(struct segment_reader *r, size_t foote
 	uint64_t counted = 0, read = 0;
 	bool equal = true;
 
-	memcpy(&head, r->buffer + r->at, sizeof(head));
-	memcpy(&tail, r->buffer + r->at + footer_size, sizeof(tail));
-	uint64_t footer_offset = r->offset;
-	advance(r, footer_size + sizeof(tail));
+	memcpy(&head, window_bytes(&r->window), sizeof(head));
+	memcpy(&tail, window_bytes(&r->window) + footer_size, sizeof(tail));
+	uint64_t footer_offset = r->window.offset;
+	window_advance(&r->window, footer_size + sizeof(tail));
 	r->finished = r->ended = true;
-	r->whole_bytes = r->offset;
+	r->whole_bytes = r->window.offset;
 	for (unsigned type = 0; type < SEGMENT_COUNTS; type++) {
 		counted += le64toh(head.rows[type]);
 		read += r->rows[type];
@@ -386,19 +289,20 @@ static enum segment_found end_with_footer(struct segment_reader *r, size_t foote
 	if (le64toh(tail.footer_offset) != footer_offset ||
 		memcmp(tail.magic, SEGMENT_TAIL_MAGIC, SEGMENT_MAGIC_SIZE) != 0)
 		return damaged(r, "its last %zu octets are damaged", sizeof(tail));
-	if (fill(r, 1))
-		return damaged(r, "something follows after its end at offset %" PRIu64, r->offset);
+	if (window_fill(&r->window, 1))
+		return damaged(
+			r, "something follows after its end at offset %" PRIu64, r->window.offset);
 	return SEGMENT_END;
 }
 
 static enum segment_found end_without_footer(struct segment_reader *r)
 {
 	r->ended = true;
-	if (r->no_memory)
-		return damaged(r, "no memory to read on at offset %" PRIu64, r->offset);
-	if (r->read_error != 0)
-		return damaged(r, "cannot read on at offset %" PRIu64 ": %s", r->offset,
-			strerror(r->read_error));
+	if (r->no_memory || r->window.error == ENOMEM)
+		return damaged(r, "no memory to read on at offset %" PRIu64, r->window.offset);
+	if (r->window.error != 0)
+		return damaged(r, "cannot read on at offset %" PRIu64 ": %s", r->window.offset,
+			strerror(r->window.error));
 	// A last block that is not whole is what a segment looks like that is being written.
 	if (r->lost != PROBE_BLOCK && r->lost != PROBE_SHORT)
 		return report_lost(r);
@@ -423,8 +327,8 @@ enum segment_found segment_reader_next(struct segment_reader *reader, struct seg
 		if (whole && r->lost != PROBE_BLOCK)
 			return report_lost(r);
 		if (found == PROBE_BLOCK) {
-			advance(r, (size_t)block.file_size);
-			r->whole_bytes = r->offset;
+			window_advance(&r->window, (size_t)block.file_size);
+			r->whole_bytes = r->window.offset;
 			r->rows[block.type] += block.rows;
 			r->blocks++;
 			r->raw_bytes += block.size;
@@ -433,11 +337,11 @@ enum segment_found segment_reader_next(struct segment_reader *reader, struct seg
 		}
 		if (found == PROBE_FOOTER)
 			return end_with_footer(r, footer_size);
-		if (found == PROBE_EOF || r->read_error != 0 || r->no_memory)
+		if (found == PROBE_EOF || r->window.error != 0 || r->no_memory)
 			return end_without_footer(r);
 		if (r->lost == PROBE_BLOCK) {
 			r->lost = found;
-			r->lost_offset = r->offset;
+			r->lost_offset = r->window.offset;
 		}
 		skip_damaged(r, found, block.file_size);
 	}
