@@ -211,6 +211,8 @@ static void test_health(void **)
 		"{\"type\":\"flow\",\"cause\":\"broker\",\"rows\":6}],",
 		"{\"rule\":\"flow.server_ip.remote\",\"reason\":\"truncate: 24/48\",\"rows\":0,"
 		"\"values\":1},",
+		"{\"rule\":\"flow.client_ip.local\",\"reason\":\"drop\",\"rows\":0,"
+		"\"values\":1},",
 		"{\"rule\":\"flow.dns.name\",\"reason\":\"domain\",\"rows\":0,\"values\":2},",
 		"{\"rule\":\"client.last_seen\",\"reason\":\"bucket: "
 		"1h\",\"rows\":0,\"values\":1},",
