@@ -103,6 +103,31 @@ class Network:
         self.holder.wait()
 
 
+class MemoryGroup:
+    """A control group that may take so many MiB; None of its files where none can be made."""
+
+    def __init__(self, mib):
+        for mount, name in (("/sys/fs/cgroup/memory", "memory.limit_in_bytes"),
+                            ("/sys/fs/cgroup", "memory.max")):
+            self.path = os.path.join(mount, f"weir-test-{os.getpid()}")
+            self.limit = os.path.join(self.path, name)
+            try:
+                os.mkdir(self.path)
+                pathlib.Path(self.limit).write_text(str(mib << 20))
+                return
+            except OSError:
+                self.close()
+        self.path = None
+
+    def enter(self):
+        """Words before a command that is to run in it."""
+        return ["sh", "-c", f'echo $$ > {self.path}/cgroup.procs; exec "$@"', "sh"]
+
+    def close(self):
+        if self.path is not None and os.path.isdir(self.path):
+            os.rmdir(self.path)
+
+
 def namespaces():
     """Whether this machine gives us network namespaces with veth pairs."""
     return subprocess.run(["unshare", "--net", "ip", "link", "add", "type", "veth"],

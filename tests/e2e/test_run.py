@@ -792,14 +792,14 @@ class Live(Scratch):
         os.mkdir(self.path("out"))
         os.chown(self.path("out"), NOBODY, NOBODY)
 
-    def start(self, *words, interface="near", **pipes):
+    def start(self, *words, interface="near", before=(), **pipes):
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **pipes}
-        before = self.sockets()
-        process = self.net.start(WEIR, "run", "-i", interface, "--set",
+        sockets = self.sockets()
+        process = self.net.start(*before, WEIR, "run", "-i", interface, "--set",
                                  "state_dir=" + self.path("state"), *words, cwd=self.dir, **pipes)
         self.addCleanup(self.end, process)
         wait_until("weir to listen and to become nobody", 20, lambda: process.poll() is not None or (
-            self.sockets() > before and self.uid(process) == NOBODY))
+            self.sockets() > sockets and self.uid(process) == NOBODY))
         self.assertIsNone(process.poll())
         return process
 
@@ -1086,6 +1086,27 @@ class Live(Scratch):
         dropped = health["interfaces"][0]["dropped_kernel"]
         self.assertGreater(dropped, 10000)
         self.assertEqual(health["packets"] + dropped, 20000)
+
+    def test_memory_that_is_not_there(self):
+        """Limits that do not fit into the control group are warned of, with what fits, and the start is
+        not ended by the kernel."""
+        group = programs.MemoryGroup(300)
+        if group.path is None:
+            self.skipTest("no control group of memory can be made here")
+        self.addCleanup(group.close)
+        for limits, fits in (("default", False), ("server", False), ("gateway", True)):
+            with open(self.path("said"), "wb") as said:
+                process = self.start(*FULL, "--set", f"limits={limits}", before=group.enter(),
+                                     stderr=said)
+                wait_until("the start", 20, lambda: "applications are recognised" in self.told())
+                self.net.send([packet for _, packet in datagrams(50)])
+                done = self.stop(process, signal.SIGTERM)
+            self.assertEqual(done.status, 0, self.told())
+            self.assertEqual(done.health()["packets"], 50)
+            warned = re.search(r"warning: memory: (\d+) MiB are set aside, but 300 MiB is all there "
+                               rf"is \({group.limit}\): the kernel ends weir when they are used; "
+                               r"limits: gateway fits, which takes 128 MiB", self.told())
+            self.assertEqual(warned is None, fits, self.told())
 
     def test_filter(self):
         process = self.start(*FULL, "--filter", "udp port 9999")

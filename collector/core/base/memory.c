@@ -10,6 +10,7 @@
 enum { HUGE_PAGE = 2 << 20 };
 
 static const volatile sig_atomic_t *prefault_stop;
+static size_t prefault_left = SIZE_MAX; // octets
 
 static void *reserve(size_t bytes, size_t huge_from)
 {
@@ -46,8 +47,15 @@ void memory_prefault_until(const volatile sig_atomic_t *stop)
 	prefault_stop = stop;
 }
 
+void memory_prefault_most(size_t bytes)
+{
+	prefault_left = bytes;
+}
+
 void memory_prefault(void *memory, size_t bytes)
 {
+	bytes = MIN(bytes, prefault_left);
+	prefault_left -= bytes;
 	for (size_t at = 0; at < bytes; at += 4096) {
 		if (prefault_stop != NULL && *prefault_stop)
 			return;

@@ -27,6 +27,8 @@ struct memory_pools {
 void memory_pools_add(struct memory_pools *pools, const char *name, size_t used, size_t size);
 
 // Touches every page, so that later use never waits for the kernel. Gigabytes take seconds: it ends
-// early when `*stop` of memory_prefault_until() is not 0.
+// early when `*stop` of memory_prefault_until() is not 0, or when so much was touched in all as
+// memory_prefault_most() has.
 void memory_prefault(void *memory, size_t bytes);
+void memory_prefault_most(size_t bytes); // main, first of all; otherwise there is no such bound
 void memory_prefault_until(const volatile sig_atomic_t *stop); // main, first of all; NULL: never

@@ -170,6 +170,19 @@ static enum run_status judge(struct run *r, bool delivered)
 	return run_sum_is_right(r) ? status : RUN_SUM_WRONG;
 }
 
+// What there is room for, and that no more of the pools is touched at start: what does not fit then
+// is warned of, when a start that the kernel ends could say nothing.
+static void see_to_memory(struct run *r)
+{
+	const struct settings *s = r->settings;
+	uint64_t others = MEMORY_BESIDE_POOLS;
+
+	memory_room("", &r->room);
+	if (r->live)
+		others += s->buffer * r->interfaces.count * s->shards;
+	memory_prefault_most(r->room.bytes - MIN(r->room.bytes, others));
+}
+
 enum run_status run(const struct run_config *config)
 {
 	struct run r = {
@@ -186,6 +199,7 @@ enum run_status run(const struct run_config *config)
 		r.titles[i] = r.interfaces.items[i].title;
 	process_catch_signals();
 	memory_prefault_until(&process_stop);
+	see_to_memory(&r);
 	if (!wait_for_clock(&r))
 		return RUN_FINE;
 	if (identify(&r) != 0)

@@ -6,6 +6,7 @@
 #include "core/record/record.h"
 #include "core/settings/interfaces.h"
 #include "core/shard/crew.h"
+#include "core/shard/memory_room.h"
 #include "core/shard/run.h"
 #include "core/shard/summary.h"
 
@@ -20,6 +21,7 @@ struct run {
 	const char *titles[INTERFACES_MAX]; // as records call them
 	bool told[BROKEN_MAX]; // of sources that are broken, in the crew's order
 
+	struct memory_room room; // before anything was taken
 	struct crew *crew;
 	struct counters *counters; // the ledger's
 	struct batch_pool batches;

@@ -4,6 +4,7 @@
 #include "core/base/memory.h"
 #include "core/shard/run_parts.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 static void list_memory(const struct run *r, struct memory_pools *pools)
@@ -12,6 +13,29 @@ static void list_memory(const struct run *r, struct memory_pools *pools)
 	crew_memory(r->crew, pools);
 	ledger_memory(r->ledger, pools);
 	memory_pools_add(pools, "batches", MEMORY_UNKNOWN, batch_pool_bytes(&r->batches));
+}
+
+// Live, what does not fit has not been touched yet; of a file nothing has.
+static void warn_of_memory(const struct run *r, uint64_t total, const char *limits)
+{
+	char advice[96];
+	uint32_t mib;
+
+	if (total + MEMORY_BESIDE_POOLS <= r->room.bytes)
+		return;
+	const char *preset = memory_room_preset(r->room.bytes, &mib);
+	if (preset == NULL)
+		snprintf(advice, sizeof(advice),
+			"not even limits: gateway fits, which takes 128 MiB");
+	else if (strcmp(preset, limits) == 0)
+		snprintf(advice, sizeof(advice), "limits: %s fits, without what else is set",
+			preset);
+	else
+		snprintf(
+			advice, sizeof(advice), "limits: %s fits, which takes %u MiB", preset, mib);
+	log_warning("memory: %" PRIu64 " MiB are set aside, but %" PRIu64
+		    " MiB is all there is (%s): the kernel ends weir when they are used; %s",
+		(total + MEMORY_BESIDE_POOLS) >> 20, r->room.bytes >> 20, r->room.who, advice);
 }
 
 void run_say_what_runs(const struct run *r)
@@ -30,6 +54,7 @@ void run_say_what_runs(const struct run *r)
 	}
 	settings_word(r->settings, "limits", limits);
 	log_info("memory reserved, limits %s: %zu KiB (%s)", limits, total >> 10, text);
+	warn_of_memory(r, total, limits);
 	if (crew_taxonomy(r->crew)->origin != NULL)
 		log_info("applications are recognised by %s", crew_taxonomy(r->crew)->origin);
 }
