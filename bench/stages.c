@@ -8,7 +8,8 @@
 #include "core/export/export.h"
 #include "core/ledger/ledger.h"
 #include "core/packet/decode.h"
-#include "core/shard/crew.h"
+#include "core/shard/shard.h"
+#include "core/shard/stage_settings.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -85,7 +86,7 @@ static uint64_t cpu_ns(void)
 
 static void make_flows(struct bench *b)
 {
-	struct flow_settings flows = crew_flow_settings(b->settings, 1, false);
+	struct flow_settings flows = stage_flow_settings(b->settings, 1, false);
 
 	flows.iface_group = b->iface_group;
 	flows.key = hash_key_new(1, 1); // the same each time
@@ -96,7 +97,7 @@ static void make_flows(struct bench *b)
 
 static void make_classify(struct bench *b)
 {
-	struct classify_settings classify = crew_classify_settings(b->settings, 1, false);
+	struct classify_settings classify = stage_classify_settings(b->settings, 1, false);
 
 	classify.dpi &= b->level >= LEVEL_NDPI;
 	classify.classifiers = b->level >= LEVEL_NAMES ? classifiers : no_classifiers;

@@ -6,6 +6,7 @@
 #include "core/shard/cores.h"
 #include "core/shard/dispatch.h"
 #include "core/shard/sources.h"
+#include "core/shard/stage_settings.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -21,11 +22,7 @@ enum { RING_BYTES = 4 << 20 };
 // as much as some ten packets do.
 #define BLOCKS_NAP_NS (1000 * NS_PER_US)
 
-enum purpose {
-	PURPOSE_FLOWS = 0x666c6f77,
-	PURPOSE_DISPATCH = 0x64697370,
-	PURPOSE_DEDUP = 0x64656475
-};
+enum purpose { PURPOSE_DISPATCH = 0x64697370, PURPOSE_DEDUP = 0x64656475 };
 
 struct member {
 	struct shard shard;
@@ -125,59 +122,11 @@ static uint32_t turned_by_main(const struct crew *c)
 	return c->count == 1 || (c->count == 2 && c->dispatch != NULL && !c->config.live) ? 1 : 0;
 }
 
-// One shard's part of a limit that is for all.
-static uint64_t share(uint64_t limit, uint32_t count, uint64_t least)
-{
-	return MAX((limit + count - 1) / count, least);
-}
-
-// New flows a second that a shard shows to nDPI; 0: all.
-static uint32_t admitted(const struct settings *s, bool live)
-{
-	bool limited = s->admission == ADMISSION_AUTO ? live : s->admission == ADMISSION_ON;
-
-	return limited ? (uint32_t)s->admission_rate : 0;
-}
-
-struct flow_settings crew_flow_settings(const struct settings *s, uint32_t count, bool live)
-{
-	enum { FLOWS_LEAST = 1024 };
-
-	return (struct flow_settings){
-		.flows_max = (uint32_t)share(s->flows_max, count, FLOWS_LEAST),
-		.vlan_in_key = s->vlan_in_key,
-		.idle_tcp_ns = s->idle_tcp,
-		.idle_udp_ns = s->idle_udp,
-		.idle_icmp_ns = s->idle_icmp,
-		.idle_closed_ns = s->idle_closed,
-		.active_ns = s->active,
-		// Of one shard's flows and of all: ids must differ, so the key is the same.
-		.key = hash_key_new(s->seed, PURPOSE_FLOWS),
-		.prefault = live,
-	};
-}
-
-struct classify_settings crew_classify_settings(const struct settings *s, uint32_t count, bool live)
-{
-	enum { STATES_LEAST = 64, MEMORY_LEAST = 4 << 20, CHUNKS_LEAST = 1024 };
-
-	return (struct classify_settings){
-		.dpi_states_max = (uint32_t)share(s->dpi_states_max, count, STATES_LEAST),
-		.dpi_memory_bytes = share(s->dpi_memory, count, MEMORY_LEAST),
-		.dpi_packets_max = (uint16_t)s->dpi_packets_max,
-		.dpi_admitted = admitted(s, live),
-		.findings_max = (uint32_t)share(s->findings_max, count, CHUNKS_LEAST),
-		.dpi = s->dpi,
-		.dpi_plain = s->dpi_plain,
-		.prefault = live,
-	};
-}
-
 static int make_stages(struct crew *c, struct member *m, char error[CREW_ERROR_SIZE])
 {
 	const struct settings *s = c->config.settings;
-	struct flow_settings flows = crew_flow_settings(s, c->count, c->config.live);
-	struct classify_settings classify = crew_classify_settings(s, c->count, c->config.live);
+	struct flow_settings flows = stage_flow_settings(s, c->count, c->config.live);
+	struct classify_settings classify = stage_classify_settings(s, c->count, c->config.live);
 
 	flows.iface_group = c->iface_group;
 	flows.excluded = classify.excluded = c->config.excluded;
@@ -400,16 +349,22 @@ bool crew_read_whole(const struct crew *c)
 	return c->dispatch != NULL ? dispatch_ended(c->dispatch) : c->members[0].shard.ended;
 }
 
+// What queue `queue` of all interfaces is received from.
+static struct capture *queue_capture(const struct crew *c, uint32_t queue)
+{
+	return c->dispatch != NULL ? c->source : c->members[queue].shard.capture;
+}
+
 // What all interfaces' queue has lost, of who receives from it. As a side effect a merge learns
 // what each has.
-static void queue_stats(const struct crew *c, const struct member *m, struct capture_stats *ret)
+static void queue_stats(const struct crew *c, uint32_t queue, struct capture_stats *ret)
 {
-	if (!main_reads(c) && worker_runs(&m->worker))
-		worker_stats(&m->worker, ret);
-	else if (c->dispatch != NULL)
-		c->sources.ops->stats(c->source, ret);
+	const struct worker *worker = &c->members[queue].worker;
+
+	if (!main_reads(c) && worker_runs(worker))
+		worker_stats(worker, ret);
 	else
-		m->shard.ops->stats(m->shard.capture, ret);
+		c->sources.ops->stats(queue_capture(c, queue), ret);
 }
 
 // Of an only source: what it broke of, when nobody turns it any more.
@@ -436,7 +391,7 @@ static bool only_down(const struct crew *c)
 	struct capture_stats stats = {0};
 
 	if (c->config.live)
-		queue_stats(c, &c->members[0], &stats);
+		queue_stats(c, 0, &stats);
 	return stats.down;
 }
 
@@ -448,8 +403,7 @@ const char *crew_broken(const struct crew *c, uint32_t i)
 		why = only_broken(c);
 		return why == NULL && only_down(c) ? c->down : why;
 	}
-	return merge_source_broken(
-		c->dispatch != NULL ? c->source : c->members[0].shard.capture, i);
+	return merge_source_broken(queue_capture(c, 0), i);
 }
 
 uint32_t crew_queues(const struct crew *c)
@@ -497,16 +451,15 @@ void crew_counters(const struct crew *c, uint64_t sum[COUNTER_COUNT])
 void crew_source(const struct crew *c, uint32_t interface, uint32_t queue,
 	struct capture_stats *ret_stats, uint64_t *ret_packets, uint64_t *ret_bytes)
 {
-	const struct member *m = &c->members[queue];
-	const struct capture *capture = c->dispatch != NULL ? c->source : m->shard.capture;
 	uint64_t counters[COUNTER_COUNT] = {0};
 
-	queue_stats(c, m, ret_stats);
+	queue_stats(c, queue, ret_stats);
 	if (c->sources.count > 1) {
-		merge_source_stats(capture, interface, ret_stats, ret_packets, ret_bytes);
+		merge_source_stats(
+			queue_capture(c, queue), interface, ret_stats, ret_packets, ret_bytes);
 		return;
 	}
-	counters_sum(c->dispatch != NULL ? &c->counters : &m->counters, counters);
+	counters_sum(c->dispatch != NULL ? &c->counters : &c->members[queue].counters, counters);
 	*ret_packets = counters[COUNTER_packets];
 	*ret_bytes = counters[COUNTER_bytes];
 }

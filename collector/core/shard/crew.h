@@ -27,12 +27,6 @@ struct crew_config {
 	bool live;
 };
 
-// What the operator's settings say for the stages of one of `count` shards. What they borrow is the
-// caller's to fill in.
-struct flow_settings crew_flow_settings(const struct settings *settings, uint32_t count, bool live);
-struct classify_settings crew_classify_settings(
-	const struct settings *settings, uint32_t count, bool live);
-
 // Opens sources and makes shards; no thread yet. Returns 0, or -errno with *ret untouched and in
 // `error` one sentence for the operator.
 int crew_new(struct crew **ret, const struct crew_config *config, char error[CREW_ERROR_SIZE]);
