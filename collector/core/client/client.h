@@ -77,7 +77,9 @@ enum client_standing {
 };
 
 // What a look-up and the site's total touch stands in the first line, what a flow of a known client
-// touches in the second.
+// touches in the second, and in the third what its row says and whether it is a router; the last is
+// for those with more than two addresses, and for client rows.
+enum { CLIENT_OFTEN = 3 * CACHE_LINE }; // octets
 struct client {
 	_Alignas(CACHE_LINE) struct identity id;
 	uint32_t bucket; // in the table, as are the links: pool indexes, POOL_NONE: none
@@ -116,6 +118,7 @@ struct client {
 };
 static_assert(offsetof(struct client, touched_ns) == CACHE_LINE);
 static_assert(offsetof(struct client, router_since_ns) == 2 * CACHE_LINE);
+static_assert(offsetof(struct client, source_ns[2]) == CLIENT_OFTEN);
 static_assert(sizeof(struct client) == 4 * CACHE_LINE);
 
 // What few events touch.

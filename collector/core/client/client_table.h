@@ -125,6 +125,13 @@ static inline void client_fetch(const struct client_table *table, const struct c
 	prefetch_octets(client_detail(table, client), 2 * CACHE_LINE);
 }
 
+// Hint: what it said of itself last will be said again soon.
+static inline void client_fetch_words(const struct client_table *table, const struct client *client)
+{
+	if (client->words != POOL_NONE)
+		prefetch_octets(pool_at(&table->words, client->words), CACHE_LINE);
+}
+
 // What it said of itself, for more to be added.
 struct client_words *client_words(struct client_table *table, struct client *client);
 

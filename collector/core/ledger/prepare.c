@@ -100,12 +100,13 @@ static void place(const struct ledger *l, struct prepared *turn, uint32_t count)
 	find_buckets(&clients, &l->clients.key, l->clients.bucket_mask, l->clients.buckets);
 }
 
-static void fetch_binding(const struct ledger *l, uint32_t bucket)
+// Who holds the address is asked of those on our side only.
+static void fetch_binding(const struct ledger *l, uint32_t bucket, bool local)
 {
 	uint32_t idx = l->bindings.buckets[bucket];
 
 	if (idx != POOL_NONE)
-		fetch_lines(pool_at(&l->bindings.pool, idx), 2 * CACHE_LINE);
+		fetch_lines(pool_at(&l->bindings.pool, idx), local ? 2 * CACHE_LINE : 1);
 }
 
 static void fetch_client(const struct ledger *l, uint32_t bucket)
@@ -113,7 +114,7 @@ static void fetch_client(const struct ledger *l, uint32_t bucket)
 	uint32_t idx = l->clients.buckets[bucket];
 
 	if (idx != POOL_NONE)
-		fetch_lines(pool_at(&l->clients.pool, idx), sizeof(struct client));
+		fetch_lines(pool_at(&l->clients.pool, idx), CLIENT_OFTEN);
 }
 
 static void fetch_entries(const struct ledger *l, const struct prepared *p)
@@ -125,17 +126,17 @@ static void fetch_entries(const struct ledger *l, const struct prepared *p)
 	case EVENT_SEGMENT:
 		for (; end < &p->ends[2]; end++) {
 			if (end->prepared)
-				fetch_binding(l, end->address_bucket);
+				fetch_binding(l, end->address_bucket, end->local);
 			if (end_may_be_client(end))
 				fetch_client(l, end->mac_bucket);
 		}
 		break;
 	case EVENT_FACT:
-		fetch_binding(l, end->address_bucket);
+		fetch_binding(l, end->address_bucket, true);
 		fetch_client(l, end->mac_bucket);
 		break;
 	case EVENT_ANSWER:
-		fetch_binding(l, end->address_bucket);
+		fetch_binding(l, end->address_bucket, true);
 		for (unsigned i = 0; i < answer->address_count; i++)
 			answers_fetch_pair(&l->answers, p->answer_buckets[i]);
 		break;
@@ -185,10 +186,22 @@ static void find_names(const struct ledger *l, const struct segment_event *s, st
 	answers_fetch_bucket(&l->answers, p->answer_buckets[0]);
 }
 
+// What the client of a fact has said of itself before.
+static void find_words(const struct ledger *l, const struct prepared *p)
+{
+	const struct fact_event *fact = (const struct fact_event *)p->event;
+	struct identity mac = identity_of_mac(fact->event.vlan, fact->mac);
+	const struct client *client = client_find_in(&l->clients, p->ends[0].mac_bucket, &mac);
+
+	if (client != NULL)
+		client_fetch_words(&l->clients, client);
+}
+
 static void find(const struct ledger *l, struct prepared *p, uint32_t usage[2])
 {
 	const struct segment_event *s = (const struct segment_event *)p->event;
 	const struct answer_event *answer = (const struct answer_event *)p->event;
+	const struct fact_event *fact = (const struct fact_event *)p->event;
 
 	usage[0] = usage[1] = POOL_NONE;
 	if (p->event->kind == EVENT_SEGMENT) {
@@ -199,6 +212,8 @@ static void find(const struct ledger *l, struct prepared *p, uint32_t usage[2])
 	} else if (p->event->kind == EVENT_ANSWER) {
 		for (unsigned i = 0; i < answer->address_count; i++)
 			answers_fetch_around(&l->answers, p->answer_buckets[i]);
+	} else if (p->event->kind == EVENT_FACT && fact->text_len > 0) {
+		find_words(l, p);
 	}
 }
 
