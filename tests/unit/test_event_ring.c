@@ -158,7 +158,7 @@ static void test_passed_until_released(void **)
 	event_ring_publish(&ring, 3);
 	for (unsigned n = 0; n < 3; n++) {
 		passed[n] = event_ring_peek(&ring);
-		event_ring_pass(&ring);
+		event_ring_pass(&ring, passed[n]);
 	}
 	assert_null(event_ring_peek(&ring));
 	assert_int_equal(event_ring_waiting(&ring), 0);

@@ -27,8 +27,8 @@ static void open_usage(struct usage *usage, uint32_t rows_max, uint32_t window_s
 
 static struct usage_delta delta_of(double start_s, double end_s, uint16_t application)
 {
-	return (struct usage_delta){.start_ns = (uint64_t)(start_s * 1e9),
-		.end_ns = (uint64_t)(end_s * 1e9),
+	return (struct usage_delta){.start_s = (uint64_t)start_s,
+		.end_s = (uint64_t)end_s,
 		.application = application,
 		.category = (uint16_t)(application / 10),
 		.bytes_up = 1,

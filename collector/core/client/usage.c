@@ -105,9 +105,8 @@ static uint32_t find_window(const struct usage *usage, uint64_t when_s)
 
 // The window of a time, opened when it is not; NULL when too many are, which no order of events
 // brings about.
-static struct usage_window *window_of(struct usage *usage, uint64_t when_ns)
+static struct usage_window *window_of(struct usage *usage, uint64_t when_s)
 {
-	uint64_t when_s = when_ns / NS_PER_S;
 	uint32_t found = find_window(usage, when_s);
 	struct usage_window *unused = NULL;
 
@@ -198,9 +197,8 @@ static struct usage_entry *get_entry(struct usage *usage, struct usage_window *w
 static void mark_active(const struct usage *usage, const struct usage_window *window,
 	struct usage_entry *entry, const struct usage_delta *delta)
 {
-	uint64_t start_s = MAX(delta->start_ns / NS_PER_S, window->start_s);
-	uint64_t from = start_s - window->start_s;
-	uint64_t to = delta->end_ns / NS_PER_S - window->start_s;
+	uint64_t from = MAX(delta->start_s, window->start_s) - window->start_s;
+	uint64_t to = delta->end_s - window->start_s;
 
 	if (usage->step_s != 1) {
 		from /= usage->step_s;
@@ -285,7 +283,7 @@ uint32_t usage_bucket(const struct usage *usage, const struct client *client, ui
 
 void usage_book(struct usage *usage, struct client *client, const struct usage_delta *delta)
 {
-	struct usage_window *window = usage->by_client ? window_of(usage, delta->end_ns) : NULL;
+	struct usage_window *window = usage->by_client ? window_of(usage, delta->end_s) : NULL;
 	struct usage_entry *entry = NULL;
 	bool is_new = false;
 
@@ -311,7 +309,7 @@ void usage_book(struct usage *usage, struct client *client, const struct usage_d
 void usage_book_category(
 	struct usage *usage, struct client *const clients[2], const struct usage_delta *delta)
 {
-	struct usage_window *window = usage->by_client ? NULL : window_of(usage, delta->end_ns);
+	struct usage_window *window = usage->by_client ? NULL : window_of(usage, delta->end_s);
 	bool is_new;
 
 	if (window == NULL)
@@ -337,7 +335,7 @@ void usage_book_category(
 void usage_book_total(
 	struct usage *usage, struct client *const clients[2], const struct usage_delta *delta)
 {
-	struct usage_window *window = window_of(usage, delta->end_ns);
+	struct usage_window *window = window_of(usage, delta->end_s);
 
 	if (window == NULL)
 		return;

@@ -20,7 +20,7 @@ enum {
 };
 
 struct usage_delta {
-	uint64_t start_ns, end_ns;
+	uint64_t start_s, end_s; // seconds in which it began and ended
 	uint16_t application, category;
 	uint64_t bytes_up, bytes_down, packets_up, packets_down;
 	uint64_t retransmissions;

@@ -130,7 +130,7 @@ bool event_ring_ended(const struct event_ring *ring)
 	return atomic_load_explicit(&ring->ended, memory_order_acquire);
 }
 
-static inline const struct event *first(struct event_ring *ring)
+const struct event *event_ring_peek(struct event_ring *ring)
 {
 	if (ring->read == atomic_load_explicit(&ring->head, memory_order_acquire))
 		return NULL;
@@ -145,20 +145,6 @@ static inline const struct event *first(struct event_ring *ring)
 	return event;
 }
 
-const struct event *event_ring_peek(struct event_ring *ring)
-{
-	return first(ring);
-}
-
-void event_ring_pass(struct event_ring *ring)
-{
-	const struct event *event = first(ring);
-
-	REQUIRE(event != NULL);
-	ring->read += event->size;
-	ring->passed++;
-}
-
 void event_ring_release(struct event_ring *ring)
 {
 	atomic_store_explicit(&ring->released, ring->passed, memory_order_relaxed);
@@ -167,7 +153,10 @@ void event_ring_release(struct event_ring *ring)
 
 void event_ring_pop(struct event_ring *ring)
 {
-	event_ring_pass(ring);
+	const struct event *event = event_ring_peek(ring);
+
+	REQUIRE(event != NULL);
+	event_ring_pass(ring, event);
 	event_ring_release(ring);
 }
 

@@ -55,9 +55,14 @@ void event_ring_end(struct event_ring *ring);
 // Consumer: the next event, or NULL; valid until popped.
 const struct event *event_ring_peek(struct event_ring *ring);
 void event_ring_pop(struct event_ring *ring);
-// Consumer: the same, but the event, and all that are passed after it, stay valid until they are
-// released, which has to be before the producer's next turn where both ends are one thread's.
-void event_ring_pass(struct event_ring *ring);
+// Consumer: the same of the event that was peeked at, but it, and all that are passed after it,
+// stay valid until they are released, which has to be before the producer's next turn where both
+// ends are one thread's.
+static inline void event_ring_pass(struct event_ring *ring, const struct event *event)
+{
+	ring->read += event->size;
+	ring->passed++;
+}
 void event_ring_release(struct event_ring *ring);
 void event_ring_pause(struct event_ring *ring, bool paused); // consumer
 uint32_t event_ring_waiting(const struct event_ring *ring); // octets of events not yet popped

@@ -341,7 +341,7 @@ static uint32_t take_events(struct ledger *l, uint64_t clock_ns)
 		while (l->reorder.count < l->reorder.max / 2 &&
 			(event = event_ring_peek(ring)) != NULL &&
 			reorder_lend(&l->reorder, event)) {
-			event_ring_pass(ring);
+			event_ring_pass(ring, event);
 			taken++;
 		}
 	}

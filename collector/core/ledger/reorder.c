@@ -93,19 +93,22 @@ static uint64_t order_of(const struct event *event)
 	return order_at(event->time_ns) | rank_of(event);
 }
 
-static uint64_t big_endian(const uint8_t *bytes, unsigned count)
+// By octets as they stand in memory.
+static uint64_t by_octets(const void *at, unsigned count)
 {
 	uint64_t word = 0;
 
-	for (unsigned i = 0; i < count; i++)
-		word = word << 8 | bytes[i];
-	return word;
+	memcpy(&word, at, count);
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	word = __builtin_bswap64(word);
+#endif
+	return word >> (64 - 8 * count);
 }
 
 // Of an IPv6 address the last octets, in which hosts differ.
 static uint64_t tie_of_ip(const uint8_t *ip, uint8_t ip_version)
 {
-	return big_endian(ip_version == 6 ? ip + 12 : ip, 4);
+	return by_octets(ip_version == 6 ? ip + 12 : ip, 4);
 }
 
 // At the end of a capture all flows that are left end at one time: then this is all the order.
@@ -120,7 +123,7 @@ static uint64_t tie_of(const struct event *event)
 		return (uint64_t)s->ip_proto << 56 | (uint64_t)(s->ip_version == 6) << 55 |
 			tie_of_ip(s->ip[0], s->ip_version) << 16 | s->port[0];
 	case EVENT_FACT:
-		return (uint64_t)fact->kind << 48 | big_endian(fact->mac, 6);
+		return (uint64_t)fact->kind << 48 | by_octets(fact->mac, 6);
 	case EVENT_ANSWER:
 		return tie_of_ip(answer->client_ip, answer->client_ip_version) << 16 |
 			answer->name_len;

@@ -46,8 +46,8 @@ static bool has_failed(const struct segment_event *s, const struct end *server)
 static struct usage_delta delta_of(const struct segment_event *s, unsigned e, bool failed)
 {
 	return (struct usage_delta){
-		.start_ns = s->start_ns,
-		.end_ns = s->end_ns,
+		.start_s = s->start_ns / NS_PER_S,
+		.end_s = s->end_ns / NS_PER_S,
 		.application = s->application,
 		.category = s->category,
 		.bytes_up = s->bytes[e],
@@ -58,6 +58,17 @@ static struct usage_delta delta_of(const struct segment_event *s, unsigned e, bo
 		.flows = s->segment == 0,
 		.flows_failed = s->segment == 0 && failed,
 	};
+}
+
+// The same as the other end sees it.
+static void turn_round(struct usage_delta *delta)
+{
+	struct usage_delta was = *delta;
+
+	delta->bytes_up = was.bytes_down;
+	delta->bytes_down = was.bytes_up;
+	delta->packets_up = was.packets_down;
+	delta->packets_down = was.packets_up;
 }
 
 // Of those clients whom nobody knew when the turn was prepared.
@@ -81,24 +92,23 @@ static void book_usage(struct ledger *ledger, const struct segment_event *s,
 	bool failed = has_failed(s, &ends[!client]);
 	// The site's view of a flow: what its client sent, or its server where only that is local.
 	unsigned inside = ends[client].local || !ends[!client].local ? client : !client;
-	struct usage_delta site = delta_of(s, inside, failed);
+	struct usage_delta delta = delta_of(s, inside, failed);
 
-	usage_book_total(&ledger->usage, clients, &site);
+	usage_book_total(&ledger->usage, clients, &delta);
 	bool of_client[2];
 	for (unsigned e = 0; e < 2; e++)
 		of_client[e] = clients[e] != NULL || ends[e].refused;
 	if (!of_client[0] && !of_client[1])
 		return;
 	if (!ledger->usage.by_client) {
-		usage_book_category(&ledger->usage, clients, &site);
+		usage_book_category(&ledger->usage, clients, &delta);
 		return;
 	}
-	for (unsigned e = 0; e < 2; e++) {
-		if (!of_client[e])
-			continue;
-		struct usage_delta delta = delta_of(s, e, failed);
-		usage_book(&ledger->usage, clients[e], &delta);
-	}
+	if (inside == 1)
+		turn_round(&delta);
+	for (unsigned e = 0; e < 2; e++, turn_round(&delta))
+		if (of_client[e])
+			usage_book(&ledger->usage, clients[e], &delta);
 }
 
 // The newest answer to an address that asked, if that was the client's at that time. `bucket`: of

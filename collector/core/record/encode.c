@@ -3,6 +3,11 @@
 
 uint8_t *put_long_varint(uint8_t *at, uint64_t value)
 {
+	if (likely(value < 1 << 14)) {
+		uint8_t octets[2] = {(uint8_t)(value | 0x80), (uint8_t)(value >> 7)};
+		memcpy(at, octets, 2);
+		return at + 2;
+	}
 	while (value >= 0x80) {
 		*at++ = (uint8_t)(value | 0x80);
 		value >>= 7;
