@@ -4,7 +4,7 @@
 // A level is measured in a process of its own, from the first packet to the last flow's end; what
 // is made at start (tables, nDPI's module) is left out. Prints a line a level, tab-separated:
 // level, packets, CPU ns, peak RSS in KiB. bench/run repeats, subtracts and compares.
-#include "capture_pcap.h"
+#include "capture/pcap_capture.h"
 #include "core/export/export.h"
 #include "core/ledger/ledger.h"
 #include "core/packet/decode.h"

@@ -1,5 +1,5 @@
 // The program weir: its commands. Everything that is not about the command line stands in core/.
-#include "capture_pcap.h"
+#include "capture/pcap_capture.h"
 #include "collect.h"
 #include "core/base/compiler.h"
 #include "core/schema/schema.h"

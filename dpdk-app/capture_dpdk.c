@@ -5,10 +5,10 @@
 // and a burst finds room.
 #include "capture_dpdk.h"
 
+#include "capture/frame_filter.h"
 #include "core/base/compiler.h"
 #include "core/base/memory.h"
 #include "core/packet/capture_clock.h"
-#include "frame_filter.h"
 #include "place.h"
 #include "port.h"
 

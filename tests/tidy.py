@@ -19,8 +19,9 @@ ORDER = [f"collector/core/{name}" for name in (
     "ledger", "export", "shard")]
 PROGRAMS = ("collector", "dpdk-app")
 
-# What may be seen of the core from the two folders of modules: a folder, or single headers.
+# What may be seen of the core from the three folders of modules: a folder, or single headers.
 MODULES = {
+    "collector/capture": ("core/base/", "core/packet/"),
     "classifiers": ("core/base/", "core/packet/packet.h", "core/event/findings.h",
                     "core/classify/classifier.h", "core/classify/taxonomy.h"),
     "exporters": ("core/base/", "core/record/batch.h", "core/export/exporter.h", "core/export/segment.h"),
@@ -28,12 +29,12 @@ MODULES = {
 
 # Header of an outside library -> the only places that may include it.
 LIBRARIES = {
-    r"pcap(/.*)?\.h": ("collector/capture_pcap", "collector/frame_filter.c"),
+    r"pcap(/.*)?\.h": ("collector/capture/pcap_", "collector/capture/frame_filter.c"),
     r"rte_.*\.h": ("dpdk-app/",),
     r"(libndpi/|ndpi/)?ndpi_.*\.h": ("classifiers/ndpi_", "classifiers/ndpi.c"),  # its inside; all else
     r"(librdkafka/)?rdkafka.*\.h": ("exporters/kafka_", "exporters/kafka.c"),
-    r"zstd.*\.h": ("collector/core/export/packing.c", "collector/unpack.c"),
-    r"zlib\.h": ("collector/unpack.c",),
+    r"zstd.*\.h": ("collector/core/export/packing.c", "collector/capture/unpack.c"),
+    r"zlib\.h": ("collector/capture/unpack.c",),
     r"yaml\.h": ("collector/core/settings/",),
     r"libpsl\.h": ("collector/core/privacy/domain.c",),
     r"openssl/.*\.h": ("collector/core/privacy/", ),

@@ -1,7 +1,7 @@
 // The House's day for the micro benches: frames in memory, events as a shard makes them.
 #include "bench/micro/micro.h"
 
-#include "capture_pcap.h"
+#include "capture/pcap_capture.h"
 #include "core/settings/settings.h"
 #include "core/shard/shard.h"
 

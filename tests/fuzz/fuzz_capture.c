@@ -1,8 +1,8 @@
 // Capture files that anybody may have written, read by Weir and by libpcap alone: both find the
 // same packets, up to where libpcap gives up. Weir reads plain ones itself and leaves the others,
 // or the rest, to libpcap (plain_file.h).
-#include "capture_pcap.h"
-#include "plain_file.h"
+#include "capture/pcap_capture.h"
+#include "capture/plain_file.h"
 
 #include <errno.h>
 #include <pcap/pcap.h>

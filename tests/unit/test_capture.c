@@ -39,8 +39,8 @@ static int moved_clock_gettime(clockid_t clock, struct timespec *ret)
 #include "core/packet/capture_clock.c"
 #undef clock_gettime
 
-#include "capture_pcap.h"
-#include "capture_pcap_parts.h"
+#include "capture/pcap_capture.h"
+#include "capture/pcap_parts.h"
 #include "core/packet/decode.h"
 
 static const struct capture_ops *ops = &pcap_capture_ops;

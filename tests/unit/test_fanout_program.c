@@ -1,7 +1,7 @@
 // The program that shares packets out, run by libpcap's interpreter: both directions of random
 // flows of each encapsulation come to one shard, first fragments with them, and the shards get
 // equal parts.
-#include "fanout_program.h"
+#include "capture/fanout_program.h"
 
 #include "core/base/compiler.h"
 #include "core/packet/packet.h"

@@ -1,7 +1,7 @@
 // The index of a mapped file's records against one walker that goes from record to record: of
 // traffic, of captures within captures (whose octets look like records where none begin), of files
 // that are cut or spoilt.
-#include "record_index.h"
+#include "capture/record_index.h"
 
 #include "core/base/compiler.h"
 

@@ -3,7 +3,7 @@
 // A plain file (plain_file.h) is read without libpcap, which opens it and takes over where it stops
 // being plain, its end included. What comes by a pipe or is compressed reaches libpcap through
 // byte_stream.h, which knows when it would wait.
-#include "capture_pcap_parts.h"
+#include "capture/pcap_parts.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 // The capture filter, in pcap-filter(7)'s words.
-#include "capture_pcap_parts.h"
+#include "capture/pcap_parts.h"
 
 #include <errno.h>
 

@@ -1,5 +1,5 @@
 // Whether an interface can be heard: interface_watch.h.
-#include "interface_watch.h"
+#include "capture/interface_watch.h"
 
 #include "core/base/clock.h"
 

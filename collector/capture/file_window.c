@@ -1,5 +1,5 @@
 // A mapped part of a file: file_window.h.
-#include "file_window.h"
+#include "capture/file_window.h"
 
 #include "core/base/compiler.h"
 

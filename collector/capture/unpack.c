@@ -1,5 +1,5 @@
 // Compressed captures (unpack.h), by libzstd (RFC 8878) and zlib (RFC 1952).
-#include "unpack.h"
+#include "capture/unpack.h"
 
 #include "core/base/compiler.h"
 

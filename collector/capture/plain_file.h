@@ -1,15 +1,15 @@
 // The records of a plain capture file (classic pcap, version 2.4, this machine's byte order),
 // handed out where they lie in the page cache (file_window.h): what nearly every capture file is,
 // at a fraction of the price of libpcap's three reads and a copy for each packet. Whatever is not
-// plain is left to libpcap: capture_pcap.c, which alone uses this, gives it back at the record
+// plain is left to libpcap: pcap_capture.c, which alone uses this, gives it back at the record
 // where that begins.
 //
 // One shard's thread.
 #pragma once
 
+#include "capture/file_window.h"
+#include "capture/record_index.h"
 #include "core/packet/packet.h"
-#include "file_window.h"
-#include "record_index.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,5 +1,5 @@
 // A filter over Ethernet frames in memory, by libpcap's compiler and interpreter.
-#include "frame_filter.h"
+#include "capture/frame_filter.h"
 
 #include <errno.h>
 #include <pcap/pcap.h>

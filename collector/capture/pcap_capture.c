@@ -1,8 +1,8 @@
-// Capture source over libpcap (capture_pcap.h), the first stage of the pipeline of `weir`: its
-// operations. Files, live interfaces and the frames that libpcap brings are in capture_pcap_*.c.
-#include "capture_pcap.h"
+// Capture source over libpcap (pcap_capture.h), the first stage of the pipeline of `weir`: its
+// operations. Files, live interfaces and the frames that libpcap brings are in pcap_*.c.
+#include "capture/pcap_capture.h"
 
-#include "capture_pcap_parts.h"
+#include "capture/pcap_parts.h"
 #include "core/base/memory.h"
 
 #include <errno.h>

@@ -1,10 +1,10 @@
 // The octets of a capture that comes by a pipe or is compressed: byte_stream.h. Formats:
 // draft-ietf-opsawg-pcap, draft-ietf-opsawg-pcapng.
-#include "byte_stream.h"
+#include "capture/byte_stream.h"
 
+#include "capture/unpack.h"
 #include "core/base/compiler.h"
 #include "core/base/memory.h"
-#include "unpack.h"
 
 #include <byteswap.h>
 #include <errno.h>

@@ -1,5 +1,5 @@
 // Records found by walkers side by side: record_index.h.
-#include "record_index.h"
+#include "capture/record_index.h"
 
 #include "core/base/compiler.h"
 

@@ -1,5 +1,5 @@
 // The records of a plain capture file: plain_file.h. The format: draft-ietf-opsawg-pcap.
-#include "plain_file.h"
+#include "capture/plain_file.h"
 
 #include "core/base/compiler.h"
 

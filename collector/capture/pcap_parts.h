@@ -1,12 +1,12 @@
 // The capture source over libpcap from inside: what all of its files see.
 #pragma once
 
-#include "byte_stream.h"
+#include "capture/byte_stream.h"
+#include "capture/interface_watch.h"
+#include "capture/plain_file.h"
 #include "core/base/compiler.h"
 #include "core/packet/capture.h"
 #include "core/packet/capture_clock.h"
-#include "interface_watch.h"
-#include "plain_file.h"
 
 #include <pcap/pcap.h>
 
@@ -50,7 +50,7 @@ struct capture {
 	uint32_t kernel_last, nic_last; // libpcap's counts, which wrap
 };
 
-// ---- capture_pcap_frames.c
+// ---- pcap_frames.c
 
 // One sentence for the operator. Returns `err`.
 __attribute__((format(printf, 3, 4))) int capture_explain(
@@ -73,21 +73,21 @@ int frames_dispatch(struct capture *capture, struct packet_batch *batch);
 // A file's clock, which may leave the last packet to the next batch. `more`: one may follow.
 void frames_set_time(struct capture *capture, struct packet_batch *batch, bool more);
 
-// ---- capture_pcap_file.c: these return 0, a count or -errno, as capture_ops has it.
+// ---- pcap_file.c: these return 0, a count or -errno, as capture_ops has it.
 
 const char *file_title(const char *file);
 int file_open(struct capture *capture, const char *path, char error[CAPTURE_ERROR_SIZE]);
 void file_open_plain(struct capture *capture); // without libpcap from now on, where that can be
 int file_receive(struct capture *capture, struct packet_batch *batch);
 
-// ---- capture_pcap_filter.c: these return 0 or -errno, with one sentence in `error`.
+// ---- pcap_filter.c: these return 0 or -errno, with one sentence in `error`.
 
 int filter_set(struct capture *capture, const char *filter, char error[CAPTURE_ERROR_SIZE]);
 int filter_compile(struct capture *capture, const char *filter, char error[CAPTURE_ERROR_SIZE]);
 int filter_apply(
 	struct capture *capture, struct bpf_program *program, char error[CAPTURE_ERROR_SIZE]);
 
-// ---- capture_pcap_live.c, likewise
+// ---- pcap_live.c, likewise
 
 int live_open(struct capture *capture, const struct capture_config *config,
 	char error[CAPTURE_ERROR_SIZE]);

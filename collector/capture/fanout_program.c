@@ -3,7 +3,7 @@
 // Classic BPF has an accumulator A, an index X, sixteen words of memory and jumps ahead only. X
 // holds the offset of the header at hand throughout; loops are written out as often as they may
 // turn.
-#include "fanout_program.h"
+#include "capture/fanout_program.h"
 
 #include "core/base/compiler.h"
 

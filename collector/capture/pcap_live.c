@@ -1,8 +1,8 @@
 // Live interfaces, by one queue or several.
-#include "capture_pcap_parts.h"
+#include "capture/pcap_parts.h"
 
+#include "capture/fanout_program.h"
 #include "core/base/memory.h"
-#include "fanout_program.h"
 
 #include <errno.h>
 #include <linux/if_packet.h>

@@ -3,7 +3,7 @@
 // libpcap's bytes live only until it reads the next packet, and a batch must live until release():
 // so each frame is copied, once, into a buffer of the source's own that is used again for the next
 // batch and stays in the cache.
-#include "capture_pcap_parts.h"
+#include "capture/pcap_parts.h"
 
 #include <stdarg.h>
 #include <stdio.h>
