@@ -2,7 +2,8 @@
 """Nothing leaves that the policy withholds: no MAC, address, host or device name of a capture, as
 text or octets, in standard output and error, segments (opened), summary, logs, state.
 
-    leak.py WEIR            the house's capture, every profile and exclusions; and planted leaks
+    leak.py WEIR            the house's capture, every profile and exclusions, also live and to
+                            brokers that are away; and planted leaks
     leak.py WEIR --corpus   of ../shared/corpus the captures of local networks, basic and standard;
                             with LEAK_ALL=1 all captures, in about three minutes
 
@@ -14,8 +15,10 @@ import csv
 import json
 import os
 import shutil
+import socket
 import sys
 import tempfile
+import time
 import unittest
 from collections import defaultdict
 
@@ -107,8 +110,7 @@ class Left:
     def __init__(self, capture, *words):
         self.dir = tempfile.mkdtemp(prefix="weir-leak-")
         try:
-            self.done = programs.run(WEIR, "run", "-r", capture, "--seed", "5", "--set",
-                                     "state_dir=state", *words, cwd=self.dir)
+            self.done = self.run(capture, ("--seed", "5", "--set", "state_dir=state", *words))
             self.files = {}
             for folder, _, names in os.walk(self.dir):
                 for name in names:
@@ -122,6 +124,9 @@ class Left:
                 self.read_said = read.said
         finally:
             shutil.rmtree(self.dir)
+
+    def run(self, capture, words):
+        return programs.run(WEIR, "run", "-r", capture, *words, cwd=self.dir)
 
     def leaks(self, finder, rows=True):
         """rows False: only in what has no policy (logs, state, a segment's head)."""
@@ -154,6 +159,36 @@ OUTPUTS = {
     "JSON": ("-o", "-", "--format", "json"),
     "null": ("--exporter", "null"),
 }
+
+
+class LiveLeft(Left):
+    """What a run leaves that hears the capture's frames on an interface, which then goes down and is
+    made anew."""
+
+    def run(self, capture, words):
+        os.chmod(self.dir, 0o755)  # weir becomes nobody
+        net = programs.Network()
+        frames = [frame for _, _, frame in secrets_of.frames.read_capture(capture)]
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            process = net.start(WEIR, "run", "-i", "near", *words, cwd=self.dir, stdout=out,
+                                stderr=err)
+
+            def said():
+                return os.pread(err.fileno(), 1 << 24, 0)
+            try:
+                programs.wait_until("the start", 20,
+                                    lambda: b"applications are recognised" in said())
+                net.send(frames)
+                time.sleep(0.5)  # the kernel hands packets over every capture.poll
+                net.call("ip", "link", "delete", "near")
+                programs.wait_until("weir to tell", 20, lambda: b'interface "near"' in said())
+                process.terminate()
+                status = process.wait(30)
+            finally:
+                process.kill()
+                process.wait()
+                net.close()
+            return programs.Done(status, os.pread(out.fileno(), 1 << 24, 0), said(), 0)
 
 
 class House(unittest.TestCase):
@@ -249,6 +284,69 @@ class House(unittest.TestCase):
         self.assertIn(packets.mac(thermostat["mac"]), finder.macs)
         self.assertIn(packets.ip(site), finder.ips)
         self.exclude(finder, f"privacy.exclude.subnet={first}/32,{site}/32")
+
+
+# A run that meets its limits has more to say.
+CROWDED = ("--set", "flow.max=1024", "--set", "clients.max=64", "--set", "clients.random_max=16",
+           "--set", "clients.answers=256", "--set", "export.batches=8", "--set",
+           "export.batch_bytes=16KiB", "--set", "capture.overload=drop")
+
+
+class Elsewhere(unittest.TestCase):
+    """Runs of which the log is most that stays: live, and to brokers that are away."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.secrets = secrets_of.secrets_of(HOUSE)
+        cls.everything = finder(cls.secrets, cls.secrets.macs, cls.secrets.ips,
+                                all_names(cls.secrets))
+
+    def clean(self, left, finder, status, *said, **how):
+        self.assertEqual(left.done.status, status, left.done.said)
+        for word in said:
+            self.assertIn(word, left.done.said)
+        self.assertEqual(sorted(set(left.leaks(finder, **how))), [])
+
+    @unittest.skipUnless(os.geteuid() == 0 and programs.namespaces(), "needs root and namespaces")
+    def test_live(self):
+        for profile, find, rows in (("basic", withheld_by_basic(self.secrets), True),
+                                    ("standard", withheld_by_standard(self.secrets), True),
+                                    ("full", self.everything, False)):
+            with self.subTest(profile):
+                left = LiveLeft(HOUSE, "--profile", profile, "-o", "out")
+                self.clean(left, find, 1, 'interface "near" went down', rows=rows)
+                self.assertGreater(left.rows()[-1]["packets"], 4500)
+                if profile == "full":
+                    self.assertIn("annas-laptop", json.dumps(left.rows()))
+
+    @unittest.skipUnless(os.geteuid() == 0 and programs.namespaces(), "needs root and namespaces")
+    def test_live_crowded(self):
+        for shards in ("1", "2"):
+            left = LiveLeft(HOUSE, "--profile", "full", "-o", "out", "--shards", shards,
+                            "--set", "log_level=info", *CROWDED)
+            self.assertIn(left.done.status, (1, 4), left.done.said)
+            self.clean(left, self.everything, left.done.status, "near", rows=False)
+
+    def test_brokers_that_are_away(self):
+        """Nothing is delivered: only the log is left, librdkafka's own with it."""
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as config, \
+                socket.socket() as silent:
+            silent.bind(("127.0.0.1", 0))  # not listening: it refuses
+            config.write("kafka:\n  properties: {debug: all}\n")
+            config.flush()
+            os.chmod(config.name, 0o644)
+            words = ("--profile", "full", "--exporter", "kafka", "--set",
+                     "kafka.brokers=127.0.0.1:%d" % silent.getsockname()[1], "--set",
+                     "kafka.patience=1s", "--set", "export.shutdown_timeout=500ms")
+            if "built without the Kafka exporter" in programs.run(WEIR, "check", *words).said:
+                self.skipTest("built without Kafka")
+            lost = ("start Kafka", "rows of type flow were lost")
+            self.clean(Left(HOUSE, *words), self.everything, 3, *lost, rows=False)
+            self.clean(Left(HOUSE, "-c", config.name, *words), self.everything, 3, "%7|", *lost,
+                       rows=False)
+            if os.geteuid() == 0 and programs.namespaces():
+                self.clean(LiveLeft(HOUSE, *words), self.everything, 4, "went down or away", *lost,
+                           rows=False)
 
 
 class Planted(unittest.TestCase):
@@ -387,7 +485,7 @@ class Corpus(unittest.TestCase):
 
 if __name__ == "__main__":
     WEIR = os.path.abspath(sys.argv.pop(1))
-    suite = ["House", "Planted"]
+    suite = ["House", "Elsewhere", "Planted"]
     if "--corpus" in sys.argv:
         sys.argv.remove("--corpus")
         suite = ["Corpus"]

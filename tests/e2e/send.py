@@ -3,11 +3,11 @@
 import socket
 import sys
 
-data, frames = sys.stdin.buffer.read(), []
-while data:
-    length = int.from_bytes(data[:2], "big")
-    frames.append(data[2:2 + length])
-    data = data[2 + length:]
+data, frames, at = sys.stdin.buffer.read(), [], 0
+while at < len(data):
+    length = int.from_bytes(data[at:at + 2], "big")
+    frames.append(data[at + 2:at + 2 + length])
+    at += 2 + length
 with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as wire:
     wire.bind((sys.argv[1], 0))
     for _ in range(int(sys.argv[2])):

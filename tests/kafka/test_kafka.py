@@ -33,6 +33,10 @@ from broker import (DAY_MS, PREFIX, SASL_PASSWORD, SASL_USER, SKIPPED, TOPICS, B
                     Missing, require)
 
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "e2e"))
+import secrets_of
+from finder import Finder, vocabulary
+
 ROOT = HERE.parent.parent
 SEED = "20261123"
 RECORDS = {
@@ -227,7 +231,7 @@ class Run:
         self.began_ms, self.ended_ms = int(began * 1000), int(time.time() * 1000)
         self.seconds = time.time() - began
         self.status = done.returncode
-        self.said = done.stdout + done.stderr
+        self.said, self.logged = done.stdout + done.stderr, done.stderr
 
 
 # A file waits for Kafka as long as librdkafka does, five minutes: too long for a test.
@@ -564,6 +568,23 @@ class Operator(unittest.TestCase):
         self.assertEqual(run.status, 0, run.said)
         self.assertSays(run, "start Kafka", "works again")
         self.assertEqual(len(consume("weir.flows")) - before, len(file_rows()["flow"]))
+
+
+class Log(unittest.TestCase):
+    """Topics take what the policy lets leave; the log has no policy."""
+
+    def test_nothing_personal_in_the_log(self):
+        """Nor in librdkafka's, of rows that are delivered and of rows that are refused."""
+        secrets = secrets_of.secrets_of(str(options.capture))
+        personal = Finder(secrets.macs, secrets.ips, set(secrets.names), (), vocabulary())
+        runs = [Run(kafka_settings(shared.broker.bootstrap, {"debug": "all"}, **more), "--seed", SEED)
+                for more in ({}, {"kafka__topic_prefix": "wier."},
+                             {"export__format": "json", "kafka__rows_per_message": 5})]
+        self.assertEqual([run.status for run in runs], [0, 3, 0])
+        for run in runs:
+            self.assertIn("%7|", run.logged)  # librdkafka was heard
+            self.assertEqual(sorted(set(personal.in_log(run.logged))), [])
+        self.assertNotEqual(personal.in_log("weir: " + next(iter(secrets.names)).decode()), [])
 
 
 class Live(unittest.TestCase):
