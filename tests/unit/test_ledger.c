@@ -782,6 +782,24 @@ static void test_flood_of_addresses(void **)
 	house_close(&h);
 }
 
+// Nor do more that are only told of within a second drive out those there are; they are counted.
+static void test_addresses_refused(void **)
+{
+	struct house h;
+	house_init(&h);
+	h.settings.clients_max = 64; // 256 addresses
+	house_open(&h, 1);
+	char mac[32], ip[32];
+	for (int i = 0; i < 300; i++) {
+		snprintf(mac, sizeof(mac), "00:1b:21:02:%02x:%02x", i / 256, i % 256);
+		snprintf(ip, sizeof(ip), "10.2.%d.%d", i / 250, i % 250 + 1);
+		house_fact(&h, S(i * 0.0001), FACT_DHCP_BINDING, mac, ip, NULL);
+	}
+	house_finish(&h);
+	assert_int_equal(h.counters.value[COUNTER_bindings_refused], 300 - 256);
+	house_close(&h);
+}
+
 // Who never sent is no client with a row, and displaces none.
 static void test_scan_makes_no_clients(void **)
 {
@@ -1035,6 +1053,7 @@ int main(void)
 		cmocka_unit_test(test_flood_of_macs),
 		cmocka_unit_test(test_flood_of_macs_for_minutes),
 		cmocka_unit_test(test_flood_of_addresses),
+		cmocka_unit_test(test_addresses_refused),
 		cmocka_unit_test(test_scan_makes_no_clients),
 		cmocka_unit_test(test_windows),
 		cmocka_unit_test(test_basic),

@@ -6,6 +6,7 @@
 #include "core/record/encode.h"
 #include "core/record/read.h"
 
+#include <arpa/inet.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -346,7 +347,15 @@ static void test_literals(void **)
 	assert_string_equal(name_of(&r, "203.0.113.99"), "203.0.113.0");
 	assert_string_equal(name_of(&r, "203.0.113.99:8080"), "203.0.113.0");
 	assert_string_equal(name_of(&r, "[2001:db8:1:2:3::4]:443"), "2001:db8:1::");
-	assert_string_equal(name_of(&r, "192.168.1.1"), ""); // a local end's, by its own words
+	// A local end's, by its own words.
+	static const char *const private[] = {"192.168.1.1", "10.255.0.1", "172.31.255.1",
+		"169.254.7.7", "100.127.0.1", "127.0.0.1", "0.0.0.0", "[fd00::1]", "[fe80::1]",
+		"[febf::1]", "[::1]"};
+	for (size_t i = 0; i < ARRAY_COUNT(private); i++)
+		assert_string_equal(name_of(&r, private[i]), "");
+	assert_string_equal(name_of(&r, "172.32.0.1"), "172.32.0.0");
+	assert_string_equal(name_of(&r, "169.253.7.7"), "169.253.7.0");
+	assert_string_equal(name_of(&r, "100.128.0.1"), "100.128.0.0");
 	assert_string_equal(name_of(&r, "[::ffff:10.0.0.1]"), "");
 	assert_string_equal(name_of(&r, "alices-nas"), "");
 	r.flow.server.local = true;
@@ -443,6 +452,64 @@ static void test_transforms(void **)
 	for (unsigned i = 0; i < 16; i++)
 		sprintf(hex + strlen(hex), "%02x", made[i]);
 	assert_memory_equal(batch->bytes + batch->rows[0].key_offset, hex, 32);
+	sample_fini(&r);
+}
+
+// Of an address so many bits leave as the rule says, and not one more.
+static void test_prefix_bits(void **)
+{
+	static const uint8_t ones[16] = {
+		255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255};
+	struct sample r;
+
+	for (unsigned bits = 0; bits <= 32; bits++) {
+		char rule[64], expected[64];
+		const char *const rules[] = {rule, NULL};
+		snprintf(rule, sizeof(rule), "server_ip=truncate: %u/%u", bits, bits);
+		sample_init(&r, PROFILE_FULL, rules, false);
+		r.flow.server.ip = ones;
+		record_flow(r.record, &r.flow);
+		struct batch *batch = sample_sealed(&r);
+		uint32_t left = bits == 0 ? 0 : UINT32_MAX << (32 - bits);
+		snprintf(expected, sizeof(expected), "\"server_ip\":\"%u.%u.%u.%u\"", left >> 24,
+			left >> 16 & 255, left >> 8 & 255, left & 255);
+		assert_non_null(strstr(sample_json(batch, 0), expected));
+		batch_pool_done(&r.batches, batch);
+
+		r.segment.ip_version = 6;
+		record_flow(r.record, &r.flow);
+		batch = sample_sealed(&r);
+		uint8_t prefix[16] = {(uint8_t)(left >> 24), (uint8_t)(left >> 16),
+			(uint8_t)(left >> 8), (uint8_t)left};
+		char text[INET6_ADDRSTRLEN];
+		inet_ntop(AF_INET6, prefix, text, sizeof(text));
+		snprintf(expected, sizeof(expected), "\"server_ip\":\"%s\"", text);
+		assert_non_null(strstr(sample_json(batch, 0), expected));
+		sample_fini(&r);
+	}
+}
+
+// A common field may leave in one kind of record and not in another.
+static void test_common_fields_by_record(void **)
+{
+	static const char *const rules[] = {"client.site=drop", "usage.tenant=drop", NULL};
+	struct sample r;
+
+	sample_init(&r, PROFILE_FULL, rules, false);
+	for (unsigned i = 0; i < 2; i++) {
+		record_flow(r.record, &r.flow);
+		record_client(r.record, &r.client);
+		record_usage(r.record, &r.usage);
+	}
+	record_seal(r.record, 1, 0, true);
+	for (struct batch *batch; (batch = batch_pool_next(&r.batches)) != NULL;)
+		for (uint32_t row = 0; row < batch->count; row++) {
+			const char *json = sample_json(batch, row);
+			bool site = strstr(json, "\"site\":\"attic\"") != NULL;
+			bool tenant = strstr(json, "\"tenant\":\"acme\"") != NULL;
+			assert_int_equal(site, batch->type != RECORD_CLIENT);
+			assert_int_equal(tenant, batch->type != RECORD_USAGE);
+		}
 	sample_fini(&r);
 }
 
@@ -728,6 +795,8 @@ int main(void)
 		cmocka_unit_test(test_escapes),
 		cmocka_unit_test(test_common_names),
 		cmocka_unit_test(test_transforms),
+		cmocka_unit_test(test_prefix_bits),
+		cmocka_unit_test(test_common_fields_by_record),
 		cmocka_unit_test(test_offline_times),
 		cmocka_unit_test(test_clock_step),
 		cmocka_unit_test(test_excluded),

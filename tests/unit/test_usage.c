@@ -220,6 +220,31 @@ static void test_members(void **)
 	client_table_fini(&table);
 }
 
+// So with what found no row, where a late one is booked anew.
+static void test_members_of_other(void **)
+{
+	struct usage usage;
+	struct client_table table;
+
+	assert_int_equal(client_table_init(&table, 64, 64, 0, hash_key_new(1, 1)), 0);
+	open_usage(&usage, 4, 300, true);
+	struct identity id = identity_of_mac(0, (const uint8_t[6]){0, 0, 0, 0, 1, 1});
+	struct client *client = client_table_add(&table, &id, client_bucket(&table, &id));
+	client->standing = CLIENT_AGAIN;
+	for (unsigned round = 0; round < 2; round++) {
+		for (uint16_t application = 0; application < 8; application++) {
+			struct usage_delta delta = delta_of(10, 11, application);
+			usage_book(&usage, client, &delta);
+		}
+		struct usage_window *window = usage_due(&usage, UINT64_MAX);
+		assert_int_equal(window->other->numbers.flows, 4);
+		assert_int_equal(window->other->members, 1);
+		usage_close(&usage, window, &table);
+	}
+	usage_fini(&usage);
+	client_table_fini(&table);
+}
+
 static void test_by_category(void **)
 {
 	struct usage usage;
@@ -257,6 +282,7 @@ int main(void)
 		cmocka_unit_test(test_full_folds_into_other),
 		cmocka_unit_test(test_half_for_who_was_met_once),
 		cmocka_unit_test(test_members),
+		cmocka_unit_test(test_members_of_other),
 		cmocka_unit_test(test_by_category),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
