@@ -250,6 +250,23 @@ static void producer_stop(struct exporter *x)
 	x->producer = NULL;
 }
 
+static int topics_open(struct exporter *x, char *error, size_t error_size)
+{
+	for (unsigned type = 0; type < RECORD_TYPE_COUNT; type++) {
+		char name[256];
+		if (topic_names[type] == NULL)
+			continue;
+		snprintf(name, sizeof(name), "%s%s", x->settings->topic_prefix, topic_names[type]);
+		x->topics[type] = rd_kafka_topic_new(x->producer, name, NULL);
+		if (x->topics[type] == NULL) {
+			snprintf(error, error_size, "topic \"%s\": %s", name,
+				rd_kafka_err2str(rd_kafka_last_error()));
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
 // Returns 0, or -EINVAL and in `error` why.
 static int producer_start(struct exporter *x, char *error, size_t error_size)
 {
@@ -278,24 +295,35 @@ static int producer_start(struct exporter *x, char *error, size_t error_size)
 	if (x->producer == NULL)
 		goto fail;
 	problems_fini(&problems);
-	for (unsigned type = 0; type < RECORD_TYPE_COUNT; type++) {
-		char name[256];
-		if (topic_names[type] == NULL)
-			continue;
-		snprintf(name, sizeof(name), "%s%s", x->settings->topic_prefix, topic_names[type]);
-		x->topics[type] = rd_kafka_topic_new(x->producer, name, NULL);
-		if (x->topics[type] == NULL) {
-			snprintf(error, error_size, "topic \"%s\": %s", name,
-				rd_kafka_err2str(rd_kafka_last_error()));
-			producer_stop(x);
-			return -EINVAL;
-		}
-	}
-	return 0;
+	int err = topics_open(x, error, error_size);
+	if (err)
+		producer_stop(x);
+	return err;
 fail:
 	rd_kafka_conf_destroy(conf);
 	problems_fini(&problems);
 	return -EINVAL;
+}
+
+// A fault that names all topics which rows cannot be written to, if there are any.
+static void note_missing(struct exporter *x, const struct rd_kafka_metadata *metadata)
+{
+	rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR_NO_ERROR;
+	char missing[ERROR_TEXT_SIZE] = "";
+	size_t used = 0;
+
+	for (int i = 0; i < metadata->topic_cnt; i++) {
+		const struct rd_kafka_metadata_topic *topic = &metadata->topics[i];
+		if (topic->err == RD_KAFKA_RESP_ERR_NO_ERROR ||
+			topic->err == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE)
+			continue;
+		err = topic->err;
+		int len = snprintf(missing + used, sizeof(missing) - used, "%s\"%s\"",
+			used > 0 ? ", " : "", topic->topic);
+		used = used + (size_t)len < sizeof(missing) ? used + (size_t)len : used;
+	}
+	if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
+		fault_set(x, err, RECORD_NONE, missing);
 }
 
 // Asks the cluster for the topics, so that the operator hears at once what is missing. A cluster
@@ -307,8 +335,6 @@ static void first_answer(struct exporter *x)
 		return;
 	x->asked = true;
 	const struct rd_kafka_metadata *metadata = NULL;
-	char missing[ERROR_TEXT_SIZE] = "";
-	size_t used = 0;
 	rd_kafka_resp_err_t err =
 		rd_kafka_metadata(x->producer, 0, NULL, &metadata, FIRST_ANSWER_MS);
 
@@ -316,24 +342,11 @@ static void first_answer(struct exporter *x)
 		connection_failed(x, err, rd_kafka_err2str(err));
 		fault_set(x, err, RECORD_NONE, x->broker_text);
 		rd_kafka_poll(x->producer, 0); // knows better what it was
-		fault_tell(x);
-		return;
+	} else {
+		x->up = true;
+		note_missing(x, metadata);
+		rd_kafka_metadata_destroy(metadata);
 	}
-	x->up = true;
-	rd_kafka_resp_err_t first = RD_KAFKA_RESP_ERR_NO_ERROR;
-	for (int i = 0; i < metadata->topic_cnt; i++) {
-		const struct rd_kafka_metadata_topic *topic = &metadata->topics[i];
-		if (topic->err == RD_KAFKA_RESP_ERR_NO_ERROR ||
-			topic->err == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE)
-			continue;
-		first = topic->err;
-		int len = snprintf(missing + used, sizeof(missing) - used, "%s\"%s\"",
-			used > 0 ? ", " : "", topic->topic);
-		used = used + (size_t)len < sizeof(missing) ? used + (size_t)len : used;
-	}
-	rd_kafka_metadata_destroy(metadata);
-	if (first != RD_KAFKA_RESP_ERR_NO_ERROR)
-		fault_set(x, first, RECORD_NONE, missing);
 	fault_tell(x);
 }
 

@@ -24,12 +24,10 @@ static void capture_close(struct capture *capture)
 	free(capture);
 }
 
-static int capture_open(struct capture **ret, const struct capture_config *config, uint16_t queue,
-	char error[CAPTURE_ERROR_SIZE])
+// Whether the configuration says what to read, and can be met. Returns 0 or -EINVAL.
+static int check(const struct capture_config *config, char error[CAPTURE_ERROR_SIZE])
 {
-	const char *name = config->file != NULL ? file_title(config->file) : config->interface;
-
-	if (name == NULL)
+	if (config->file == NULL && config->interface == NULL)
 		return capture_explain(error, -EINVAL,
 			"nothing to read: give a capture file (-r FILE) or an interface (-i "
 			"INTERFACE)");
@@ -37,7 +35,33 @@ static int capture_open(struct capture **ret, const struct capture_config *confi
 		return capture_explain(
 			error, -EINVAL, "give either a capture file or an interface");
 	if (config->file != NULL && config->queues > 1)
-		return capture_explain(error, -EINVAL, "\"%s\" has one receive queue only", name);
+		return capture_explain(error, -EINVAL, "\"%s\" has one receive queue only",
+			file_title(config->file));
+	return 0;
+}
+
+// What it reads, with the filter set. Returns 0 or -errno.
+static int open_source(struct capture *capture, const struct capture_config *config,
+	char error[CAPTURE_ERROR_SIZE])
+{
+	int err = config->file != NULL ? file_open(capture, config->file, error)
+				       : live_open(capture, config, error);
+
+	if (!err && config->queues > 1)
+		err = live_open_queue(capture, config, error);
+	else if (!err)
+		err = filter_set(capture, config->filter, error);
+	return err;
+}
+
+static int capture_open(struct capture **ret, const struct capture_config *config, uint16_t queue,
+	char error[CAPTURE_ERROR_SIZE])
+{
+	const char *name = config->file != NULL ? file_title(config->file) : config->interface;
+
+	int err = check(config, error);
+	if (err)
+		return err;
 	INVARIANT(queue < MAX(config->queues, 1) && (queue == 0 || config->first != NULL));
 	struct capture *capture = calloc(1, sizeof(*capture));
 	if (capture == NULL)
@@ -50,17 +74,10 @@ static int capture_open(struct capture **ret, const struct capture_config *confi
 	capture->exit_idle_ns = config->exit_idle_ns;
 	capture->name = strdup(name);
 	capture->frames = memory_reserve(FRAMES_SIZE);
-	int err;
 	if (capture->name == NULL || capture->frames == NULL)
 		err = capture_explain(error, -ENOMEM, "no memory to open \"%s\"", name);
-	else if (config->file != NULL)
-		err = file_open(capture, config->file, error);
 	else
-		err = live_open(capture, config, error);
-	if (err == 0 && config->queues > 1)
-		err = live_open_queue(capture, config, error);
-	else if (err == 0)
-		err = filter_set(capture, config->filter, error);
+		err = open_source(capture, config, error);
 	if (err) {
 		capture_close(capture);
 		return err;
