@@ -67,7 +67,8 @@ static int make_dispatch(struct crew *c, char error[CREW_ERROR_SIZE])
 		.first_reads = !c->config.live,
 	};
 
-	int err = sources_open(&c->sources, &c->source, 0, 1, NULL, &c->counters, error);
+	const struct sources_queue all = {.count = 1, .counters = &c->counters};
+	int err = sources_open(&c->sources, &c->source, &all, error);
 	if (err)
 		return err;
 	err = make_dedup(c, &c->dedup);
@@ -101,8 +102,13 @@ static int open_source(struct crew *c, uint32_t i, char error[CREW_ERROR_SIZE])
 		shard->ops = dispatch_end(c->dispatch, i, &shard->capture);
 		return 0;
 	}
-	int err = sources_open(&c->sources, &shard->capture, (uint16_t)i, (uint16_t)c->count,
-		c->members[0].shard.capture, &m->counters, error);
+	const struct sources_queue queue = {
+		.number = (uint16_t)i,
+		.count = (uint16_t)c->count,
+		.first = c->members[0].shard.capture,
+		.counters = &m->counters,
+	};
+	int err = sources_open(&c->sources, &shard->capture, &queue, error);
 	if (!err)
 		shard->ops = c->sources.ops;
 	return err;

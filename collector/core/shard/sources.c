@@ -66,8 +66,8 @@ bool sources_share(const struct sources *s, uint16_t queues)
 	return all;
 }
 
-int sources_open(const struct sources *s, struct capture **ret, uint16_t queue, uint16_t queues,
-	const struct capture *first, struct counters *counters, char error[CAPTURE_ERROR_SIZE])
+int sources_open(const struct sources *s, struct capture **ret, const struct sources_queue *queue,
+	char error[CAPTURE_ERROR_SIZE])
 {
 	struct capture_config configs[FILES_MAX];
 	bool counted_only[FILES_MAX] = {0};
@@ -75,22 +75,22 @@ int sources_open(const struct sources *s, struct capture **ret, uint16_t queue, 
 
 	REQUIRE(count <= FILES_MAX);
 	for (uint32_t i = 0; i < count; i++) {
-		configs[i] = config_of(s, i, queues);
+		configs[i] = config_of(s, i, queue->count);
 		counted_only[i] =
 			settings_live(s->settings) && s->interfaces->items[i].role == ROLE_WAN;
 	}
 	if (!s->merged) {
-		configs[0].first = first;
-		return s->capture->open(ret, &configs[0], queue, error);
+		configs[0].first = queue->first;
+		return s->capture->open(ret, &configs[0], queue->number, error);
 	}
 	struct merge_config merge = {
 		.ops = s->capture,
 		.sources = configs,
 		.count = count,
 		.counted_only = counted_only,
-		.counters = counters,
+		.counters = queue->counters,
 		.exit_idle_ns = s->settings->exit_idle,
-		.first = first,
+		.first = queue->first,
 	};
-	return merge_open(ret, &merge, queue, error);
+	return merge_open(ret, &merge, queue->number, error);
 }

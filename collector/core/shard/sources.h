@@ -22,12 +22,16 @@ void sources_init(struct sources *sources, const struct settings *settings,
 // Whether each of them can share its packets out to so many queues.
 bool sources_share(const struct sources *sources, uint16_t queues);
 
-// Queue `queue` of `queues` of every interface, or all files. `first`: what was returned for queue
-// 0, NULL for that. `counters`: of the thread that will receive. Returns what capture_ops.open()
-// does.
-int sources_open(const struct sources *sources, struct capture **ret, uint16_t queue,
-	uint16_t queues, const struct capture *first, struct counters *counters,
-	char error[CAPTURE_ERROR_SIZE]);
+// One queue of `count` of every interface, or all files.
+struct sources_queue {
+	uint16_t number, count;
+	const struct capture *first; // what was returned for queue 0; NULL for that
+	struct counters *counters; // of the thread that will receive
+};
+
+// Returns what capture_ops.open() does.
+int sources_open(const struct sources *sources, struct capture **ret,
+	const struct sources_queue *queue, char error[CAPTURE_ERROR_SIZE]);
 
 // How many captures there are of one queue: interfaces, or files.
 uint32_t sources_captures(const struct sources *sources);
