@@ -497,6 +497,38 @@ static void test_a_conversation_stays(void **)
 	free(counters);
 }
 
+// A packet that comes exactly when the flow's time is over belongs to it, whether or not the clock
+// was heard to say so before: else a flow's end would hang on where a batch ends.
+static void test_exactly_in_time(void **)
+{
+	enum { PACKETS_FEW = 3 };
+	static struct packet_batch batch;
+	static struct frame frame;
+	struct counters *counters = aligned_alloc(64, sizeof(*counters));
+	unsigned reasons[END_RESOURCES + 1] = {0};
+	uint64_t now = 1700000000 * NS_PER_S;
+
+	memset(counters, 0, sizeof(*counters));
+	struct flow_table *t = table_of(64, counters);
+	batch.count = 1;
+	for (unsigned sent = 0; sent < PACKETS_FEW; sent++) { // before it is cut
+		make_datagram(&batch.packets[0], &batch.extra[0], &frame, 0, now);
+		flow_table_prepare(t, &batch);
+		assert_int_equal(flow_table_update(t, &batch, 0), 1);
+		if (sent + 1 == PACKETS_FEW)
+			break;
+		now += IDLE_UDP;
+		assert_true(flow_table_expire(t, now, 8));
+		assert_int_equal(take_by_reason(t, reasons), END_NONE);
+	}
+	assert_true(flow_table_flush(t, now + IDLE_UDP, 8));
+	take_by_reason(t, reasons);
+	assert_int_equal(reasons[END_IDLE], 0);
+	assert_int_equal(reasons[END_FORCED], 1);
+	flow_table_free(t);
+	free(counters);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -504,6 +536,7 @@ int main(void)
 		cmocka_unit_test(test_clock_promises),
 		cmocka_unit_test(test_eviction),
 		cmocka_unit_test(test_a_conversation_stays),
+		cmocka_unit_test(test_exactly_in_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
