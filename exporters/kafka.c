@@ -6,6 +6,7 @@
 // full, the rest of the batch waits here and no other is taken. Export thread only, but for
 // request_sent() and librdkafka's own threads behind it.
 #include "core/base/clock.h"
+#include "core/base/own_connections.h"
 #include "core/export/exporter.h"
 #include "exporters/kafka_advice.h"
 #include "exporters/kafka_settings.h"
@@ -13,9 +14,11 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <librdkafka/rdkafka.h>
+#include <netinet/in.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 
 // What a row's message carries as its opaque: which parcel, and how many rows.
@@ -232,6 +235,44 @@ static rd_kafka_resp_err_t request_sent(rd_kafka_t *, int, const char *, int32_t
 	return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
+// Where a connection goes, a capture leaves out; a cluster has brokers at addresses and ports of
+// which kafka.brokers says nothing.
+static void note_connection(int fd, const struct sockaddr *peer)
+{
+	struct own_connection connection = {.ip6 = peer->sa_family == AF_INET6};
+	struct sockaddr_storage local;
+	socklen_t len = sizeof(local);
+
+	if (getsockname(fd, (struct sockaddr *)&local, &len) != 0 ||
+		local.ss_family != peer->sa_family)
+		return;
+	if (connection.ip6) {
+		const struct sockaddr_in6 *from = (struct sockaddr_in6 *)&local;
+		const struct sockaddr_in6 *to = (const struct sockaddr_in6 *)peer;
+		memcpy(connection.local, &from->sin6_addr, 16);
+		memcpy(connection.peer, &to->sin6_addr, 16);
+		connection.port = ntohs(to->sin6_port);
+	} else {
+		const struct sockaddr_in *from = (struct sockaddr_in *)&local;
+		const struct sockaddr_in *to = (const struct sockaddr_in *)peer;
+		memcpy(connection.local, &from->sin_addr, 4);
+		memcpy(connection.peer, &to->sin_addr, 4);
+		connection.port = ntohs(to->sin_port);
+	}
+	own_connections_add(&connection);
+}
+
+// In librdkafka's place, which does the same and notes nothing. On its threads.
+static int connect_noted(
+	int fd, const struct sockaddr *peer, int len, const char *broker, void *opaque)
+{
+	(void)broker, (void)opaque;
+	if (connect(fd, peer, (socklen_t)len) != 0 && errno != EINPROGRESS)
+		return errno;
+	note_connection(fd, peer);
+	return 0;
+}
+
 static rd_kafka_resp_err_t producer_made(
 	rd_kafka_t *producer, const rd_kafka_conf_t *, void *opaque, char *, size_t)
 {
@@ -288,6 +329,7 @@ static int producer_start(struct exporter *x, char *error, size_t error_size)
 	rd_kafka_conf_set_opaque(conf, x);
 	rd_kafka_conf_set_dr_msg_cb(conf, delivery);
 	rd_kafka_conf_set_error_cb(conf, trouble);
+	rd_kafka_conf_set_connect_cb(conf, connect_noted);
 	if (!kafka_debug_wanted(x->settings))
 		rd_kafka_conf_set_log_cb(conf, NULL); // what matters comes to trouble()
 	rd_kafka_conf_interceptor_add_on_new(conf, "weir", producer_made, x);

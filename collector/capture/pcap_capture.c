@@ -20,6 +20,7 @@ static void capture_close(struct capture *capture)
 	plain_file_close(&capture->file);
 	memory_release(capture->frames, FRAMES_SIZE);
 	free(capture->file_buffer);
+	free(capture->filter_text);
 	free(capture->name);
 	free(capture);
 }

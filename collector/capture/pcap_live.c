@@ -3,6 +3,7 @@
 
 #include "capture/fanout_program.h"
 #include "core/base/memory.h"
+#include "core/base/own_connections.h"
 
 #include <errno.h>
 #include <linux/if_packet.h>
@@ -169,6 +170,8 @@ static int receive_down(struct capture *capture)
 
 int live_receive(struct capture *capture, struct packet_batch *batch)
 {
+	if (unlikely(own_connections_count() != capture->own_known))
+		filter_leave_out_own(capture);
 	int status = frames_dispatch(capture, batch);
 	if (status == 0 && batch->count == 0 && !capture->shared_wait) {
 		struct pollfd wait = {.fd = capture->fd, .events = POLLIN};

@@ -46,6 +46,8 @@ struct capture {
 	uint64_t exit_idle_ns;
 	int fanout; // the group's number; queue 0's is the one that counts
 	struct bpf_program filter; // of several queues: for start()
+	char *filter_text; // the operator's; NULL: none
+	uint32_t own_known; // of our own connections, those that the filter leaves out
 	struct capture_stats stats;
 	uint32_t kernel_last, nic_last; // libpcap's counts, which wrap
 };
@@ -84,6 +86,8 @@ int file_receive(struct capture *capture, struct packet_batch *batch);
 
 int filter_set(struct capture *capture, const char *filter, char error[CAPTURE_ERROR_SIZE]);
 int filter_compile(struct capture *capture, const char *filter, char error[CAPTURE_ERROR_SIZE]);
+// Of a live source: from now on without the connections that we have made meanwhile.
+void filter_leave_out_own(struct capture *capture);
 int filter_apply(
 	struct capture *capture, struct bpf_program *program, char error[CAPTURE_ERROR_SIZE]);
 

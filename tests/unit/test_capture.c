@@ -41,6 +41,7 @@ static int moved_clock_gettime(clockid_t clock, struct timespec *ret)
 
 #include "capture/pcap_capture.h"
 #include "capture/pcap_parts.h"
+#include "core/base/own_connections.h"
 #include "core/packet/decode.h"
 
 static const struct capture_ops *ops = &pcap_capture_ops;
@@ -1007,6 +1008,107 @@ static void live(void **)
 	ops->close(capture);
 }
 
+// Knocks at a port where nobody is: a SYN, and an RST that answers it.
+static void knock(uint8_t local, uint8_t peer, uint16_t port)
+{
+	struct sockaddr_in from = {.sin_family = AF_INET}, to = from;
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	from.sin_addr.s_addr = htonl(INADDR_LOOPBACK - 1 + local);
+	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK - 1 + peer);
+	to.sin_port = htons(port);
+	assert_int_equal(bind(fd, (struct sockaddr *)&from, sizeof(from)), 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof(to)), -1);
+	assert_int_equal(errno, ECONNREFUSED);
+	close(fd);
+}
+
+// SYNs heard, as "LOCAL-PEER:PORT ", of each the first.
+static void heard(struct capture *capture, char *ret, size_t size)
+{
+	size_t used = 0;
+
+	*ret = '\0';
+	for (unsigned turn = 0; turn < 6; turn++) {
+		ops->receive(capture, &batch);
+		for (uint32_t i = 0; i < batch.count; i++) {
+			const uint8_t *p = batch.packets[i].data + 14;
+			char one[32];
+			if ((p[33] & 0x3f) != 2)
+				continue;
+			snprintf(one, sizeof(one), "%u-%u:%u ", p[15], p[19], p[22] << 8 | p[23]);
+			if (strstr(ret, one) == NULL)
+				used += (size_t)snprintf(ret + used, size - used, "%s", one);
+		}
+		ops->release(capture, &batch);
+	}
+}
+
+// Connections of our own are left out as they are made, whatever else the filter says: by both
+// addresses and the broker's port.
+static void own_connections_are_left_out(void **)
+{
+	static const char *const filters[] = {NULL, "tcp and not port 9095"};
+	char text[256];
+
+	if (!own_network()) {
+		print_message("no network namespace may be made here\n");
+		skip();
+	}
+	loopback_set(true);
+	for (uint8_t i = 0; i < ARRAY_COUNT(filters); i++) {
+		struct capture_config config = {.interface = "lo",
+			.filter = filters[i],
+			.snaplen = 2048,
+			.buffer_bytes = 4 << 20,
+			.poll_ms = 50};
+		struct capture *capture;
+		char error[CAPTURE_ERROR_SIZE] = "";
+		const uint8_t peer = 2 + i; // not known yet
+		assert_int_equal(ops->open(&capture, &config, 0, error), 0);
+		knock(1, peer, 9093);
+		heard(capture, text, sizeof(text));
+		assert_string_equal(text, i == 0 ? "1-2:9093 " : "1-3:9093 ");
+
+		own_connections_add(&(struct own_connection){
+			.local = {127, 0, 0, 1}, .peer = {127, 0, 0, peer}, .port = 9093});
+		heard(capture, text, sizeof(text));
+		assert_string_equal(text, "");
+		knock(1, peer, 9093); // own, the first again as well
+		knock(1, 2, 9093);
+		knock(9, peer, 9093); // somebody else's
+		knock(1, peer, 9094); // to something else
+		knock(1, 8, 9093); // to somebody else
+		knock(1, 8, 9095); // which the operator leaves out
+		heard(capture, text, sizeof(text));
+		assert_string_equal(text,
+			i == 0 ? "9-2:9093 1-2:9094 1-8:9093 1-8:9095 "
+			       : "9-3:9093 1-3:9094 1-8:9093 ");
+		ops->close(capture);
+	}
+	// The same again is none more; nor is one beyond what there is room for.
+	uint32_t known = own_connections_count();
+	own_connections_add(own_connections_at(0));
+	assert_int_equal(own_connections_count(), known);
+	for (uint16_t port = 1; port < 2 * OWN_CONNECTIONS_MAX; port++)
+		own_connections_add(&(struct own_connection){
+			.local = {127, 0, 0, 7}, .peer = {127, 0, 0, 7}, .port = port});
+	assert_int_equal(own_connections_count(), OWN_CONNECTIONS_MAX);
+	struct capture_config config = {
+		.interface = "lo", .snaplen = 2048, .buffer_bytes = 4 << 20, .poll_ms = 50};
+	struct capture *capture;
+	char error[CAPTURE_ERROR_SIZE] = "";
+	assert_int_equal(ops->open(&capture, &config, 0, error), 0);
+	heard(capture, text, sizeof(text));
+	knock(7, 7, 1);
+	knock(1, 2, 9093);
+	knock(7, 7, OWN_CONNECTIONS_MAX);
+	heard(capture, text, sizeof(text));
+	assert_string_equal(text, "7-7:64 ");
+	ops->close(capture);
+	loopback_set(false);
+}
+
 // A ring that nobody reads overflows, and the kernel's count says so.
 static void live_drops(void **)
 {
@@ -1059,6 +1161,7 @@ int main(void)
 		cmocka_unit_test(one_damaged_stamp_anywhere),
 		cmocka_unit_test(live),
 		cmocka_unit_test(live_drops),
+		cmocka_unit_test(own_connections_are_left_out),
 	};
 	if (mkdtemp(folder) == NULL)
 		return 1;

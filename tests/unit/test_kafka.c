@@ -1,6 +1,7 @@
 // The Kafka exporter against librdkafka's own mock cluster: what becomes of every row, and what the
 // operator is told, when the cluster takes rows, refuses them, is away, or comes back.
 #include "core/base/compiler.h"
+#include "core/base/own_connections.h"
 #include "core/export/exporter.h"
 
 #include <setjmp.h>
@@ -347,6 +348,43 @@ static void test_rows_arrive_once_with_key_and_time(void **state)
 	batch_free(none);
 }
 
+// Those that kafka.brokers does not name as well: the cluster names them.
+static void test_connections_are_noted(void **state)
+{
+	struct rig *rig = rig_new();
+	struct batch *batch = batch_of(RECORD_FLOW, "flow", 10);
+	const char *all;
+	char first[64];
+
+	(void)state;
+	rd_kafka_mock_cluster_destroy(rig->mock);
+	rig->mock = rd_kafka_mock_cluster_new(rig->host, 2);
+	rd_kafka_mock_topic_create(rig->mock, "weir.flows", 1, 1);
+	rd_kafka_mock_partition_set_leader(rig->mock, "weir.flows", 0, 2);
+	all = rd_kafka_mock_cluster_bootstraps(rig->mock);
+	snprintf(first, sizeof(first), "%.*s", (int)strcspn(all, ","), all);
+	rig->settings.brokers = first;
+	const uint32_t before = own_connections_count();
+	rig_open(rig);
+	submit(rig, batch);
+	assert_true(settle(rig, 20));
+	assert_int_equal(rig->done.delivered[RECORD_FLOW], 10);
+	unsigned found = 0;
+	for (uint32_t i = before; i < own_connections_count(); i++) {
+		const struct own_connection *c = own_connections_at(i);
+		char peer[64];
+		assert_false(c->ip6);
+		assert_memory_equal(c->local, ((uint8_t[]){127, 0, 0, 1}), 4);
+		snprintf(peer, sizeof(peer), "%u.%u.%u.%u:%u", c->peer[0], c->peer[1], c->peer[2],
+			c->peer[3], c->port);
+		assert_non_null(strstr(all, peer));
+		found++;
+	}
+	assert_int_equal(found, 2);
+	rig_free(rig);
+	batch_free(batch);
+}
+
 static void test_full_queue_makes_the_caller_wait(void **state)
 {
 	struct rig *rig = rig_new();
@@ -572,7 +610,8 @@ static void test_rows_that_wait_too_long_are_lost(void **state)
 	}
 }
 
-// A run over files ends when rows waited for so long and none was taken; it does not where none wait.
+// A run over files ends when rows waited for so long and none was taken; it does not where none
+// wait.
 static void test_patience_ends(void **state)
 {
 	struct rig *rig = rig_new();
@@ -782,6 +821,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rows_arrive_once_with_key_and_time),
+		cmocka_unit_test(test_connections_are_noted),
 		cmocka_unit_test(test_full_queue_makes_the_caller_wait),
 		cmocka_unit_test(test_more_batches_than_promised_wait),
 		cmocka_unit_test(test_passing_errors_are_tried_again),

@@ -1,4 +1,5 @@
-// What Weir itself sends to its brokers is not collected.
+// What Weir itself sends to its brokers is not collected: what can be told of that before a
+// connection is made. What is connected to is known from core/base/own_connections.h.
 #include "core/shard/own_traffic.h"
 
 #include "core/base/compiler.h"
