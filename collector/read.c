@@ -331,8 +331,7 @@ static void read_stdin(struct reading *r)
 		read_rows(r, &s, false);
 	} else {
 		log_error("standard input is neither a segment nor JSON; of delimited protobuf say "
-			  "the "
-			  "record: weir read --type flow -");
+			  "the record: weir read --type flow -");
 	}
 	free(s.bytes);
 }
@@ -354,14 +353,12 @@ static void usage(FILE *out)
 {
 	fputs("usage: weir read [--type flow|client|usage|health|erasure] [--stats] PATH...\n\n"
 	      "Prints the records of segments as JSON lines: of files, of all segments of a "
-	      "directory "
-	      "in the\norder of time, or (-) of a segment, JSON lines or, with --type, delimited "
-	      "protobuf from standard\ninput.\n\n"
+	      "directory in the\norder of time, or (-) of a segment, JSON lines or, with --type, "
+	      "delimited protobuf from standard\ninput.\n\n"
 	      "  --type NAME   only records of this type\n"
 	      "  --stats       counts and sizes instead of the records\n\n"
 	      "Exit status: 0; 1 when something was damaged, which is named, and the rest was "
-	      "printed; "
-	      "2 when\nnothing could be read.\n",
+	      "printed; 2 when\nnothing could be read.\n",
 		out);
 }
 

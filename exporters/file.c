@@ -120,8 +120,7 @@ static int open_directory(struct exporter *e, char error[EXPORTER_ERROR_SIZE])
 		return 0;
 	snprintf(error, EXPORTER_ERROR_SIZE,
 		"cannot write segments into the directory \"%.300s\": user \"%s\" may not; chown "
-		"it, "
-		"name another, or choose the user by setting user",
+		"it, name another, or choose the user by setting user",
 		e->directory, user != NULL ? user->pw_name : "of this process");
 	return -EACCES;
 }

@@ -41,8 +41,7 @@ const char *kafka_advice(rd_kafka_resp_err_t err)
 	case RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP:
 	case RD_KAFKA_RESP_ERR_INVALID_RECORD:
 		return "the broker refuses the rows' time or key: set this machine's clock, and "
-		       "see "
-		       "message.timestamp.after.max.ms and before.max.ms of the topic";
+		       "see message.timestamp.after.max.ms and before.max.ms of the topic";
 	case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
 	case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
 		return "the message is larger than allowed: lower kafka.rows_per_message, or raise "

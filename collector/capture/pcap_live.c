@@ -127,8 +127,7 @@ static int join_queues(struct capture *capture, const struct capture_config *con
 		err = fanout_program_attach(capture->fd, config->fanout_key);
 	if (err)
 		return capture_explain(error, err,
-			"the packets of \"%s\" cannot be shared out to several shards: %s; set "
-			"%s",
+			"the packets of \"%s\" cannot be shared out to several shards: %s; set %s",
 			capture->name, strerror(-err),
 			config->fanout_key != 0 ? "capture.fanout to hash" : "shards to 1");
 	capture->fanout &= 0xffff;

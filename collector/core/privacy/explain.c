@@ -79,9 +79,8 @@ void policy_explain(const struct policy *policy, const struct settings *settings
 		"A rule is \"FIELD: VALUE\" under privacy.fields. FIELD: flow.server_name, or "
 		"server_name in every record\nthat has it; dns for all of a list, dns.name for one "
 		"part of it; client_ip for both kinds of end,\nclient_ip.local or client_ip.remote "
-		"for "
-		"one. The more special rule wins. VALUE: keep, drop, pseudonym,\ndomain, truncate "
-		"24/48 (bits of IPv4/IPv6; of a MAC 24), bucket 1h (times) or bucket 1000 "
+		"for one. The more special rule wins. VALUE: keep, drop, pseudonym,\ndomain, "
+		"truncate 24/48 (bits of IPv4/IPv6; of a MAC 24), bucket 1h (times) or bucket 1000 "
 		"(counts).\n");
 	for (enum record_type type = RECORD_FLOW; type < RECORD_TYPE_COUNT; type++)
 		explain_record(policy, settings, type, out);

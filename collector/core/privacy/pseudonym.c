@@ -83,8 +83,7 @@ static int check_key_file(int fd, const char *path, struct problems *problems)
 	if ((st.st_mode & 077) != 0) {
 		problems_add(problems, path, 0,
 			"the key file may be readable by its owner only: its mode is %03o, allowed "
-			"are "
-			"600 and 400",
+			"are 600 and 400",
 			(unsigned)(st.st_mode & 0777));
 		return -EINVAL;
 	}
@@ -167,8 +166,7 @@ int pseudonym_new(
 		int err = -errno;
 		problems_add(problems, NULL, 0,
 			"cannot lock the memory of the pseudonym key (%s): allow it by ulimit -l "
-			"or "
-			"LimitMEMLOCK",
+			"or LimitMEMLOCK",
 			strerror(errno));
 		munmap(p, sizeof(*p));
 		return err;

@@ -245,23 +245,18 @@ void schema_print_markdown(FILE *out)
 	      "A field that is absent is not known or withheld by the policy, never zero. Numbers "
 	      "are for ever.\nText is UTF-8; any other octet of a name from the network stands as "
 	      "`\\xHH`, a backslash as `\\\\`.\nIn JSON times are RFC 3339 in UTC with nine "
-	      "decimals, "
-	      "addresses and MACs their usual text.\n\n"
+	      "decimals, addresses and MACs their usual text.\n\n"
 	      "*Class* says what a field adds: `none` nothing personal, `link` links records of "
-	      "one "
-	      "client or\nhousehold, `person` is a direct identifier or a name that a person "
-	      "chose, "
-	      "`behaviour` shows what\nsomebody does. *basic*, *standard*, *full* say what each "
-	      "profile lets leave; `weir explain` tells\nwhat the policy in force does. "
-	      "*Elsewhere* "
-	      "are the IPFIX element and the ECS field.\n",
+	      "one client or\nhousehold, `person` is a direct identifier or a name that a person "
+	      "chose, `behaviour` shows what\nsomebody does. *basic*, *standard*, *full* say what "
+	      "each profile lets leave; `weir explain` tells\nwhat the policy in force does. "
+	      "*Elsewhere* are the IPFIX element and the ECS field.\n",
 		out);
 	for (enum record_type type = RECORD_FLOW; type < RECORD_TYPE_COUNT; type++) {
 		const struct record_schema *schema = record_schema(type);
 		fprintf(out,
 			"\n## %s\n\n%s\n\n| # | field | type | class | basic | standard | full | "
-			"elsewhere "
-			"| note |\n|--:|---|---|---|---|---|---|---|---|\n",
+			"elsewhere | note |\n|--:|---|---|---|---|---|---|---|---|\n",
 			schema->message, openings[type]);
 		for (unsigned i = 0; i < schema->count; i++)
 			print_markdown_field(schema, &schema->fields[i], out);

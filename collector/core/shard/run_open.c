@@ -75,8 +75,7 @@ static int make_ledger(struct run *r)
 		err = ledger_new(&r->ledger, &config);
 	if (err)
 		log_error("the ledger does not start: %s; lower clients.max, clients.answers, "
-			  "usage.max "
-			  "or export.batches",
+			  "usage.max or export.batches",
 			strerror(-err));
 	return err;
 }
