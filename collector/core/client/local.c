@@ -67,7 +67,10 @@ static void add_prefix(struct local_networks *local, const struct local_prefix *
 
 	*p = *prefix;
 	make_mask(p);
-	memset(&local->begins[p->ip6][p->ip[0] & ~(octets - 1)], true, octets);
+	uint16_t *first = &local->first[p->ip6][p->ip[0] & ~(octets - 1)];
+	for (unsigned i = 0; i < octets; i++)
+		if (first[i] == 0)
+			first[i] = (uint16_t)local->count;
 }
 
 static inline bool prefix_holds(const struct local_prefix *p, const uint64_t words[2], bool ip6)
@@ -106,11 +109,12 @@ void local_announce(
 bool local_holds(const struct local_networks *local, const uint8_t *ip, bool ip6, uint64_t known_ns)
 {
 	uint64_t words[2];
+	uint32_t first = local->first[ip6][ip[0]];
 
-	if (!local->begins[ip6][ip[0]])
+	if (first == 0)
 		return false;
 	address_words(ip, ip6, words);
-	for (uint32_t i = 0; i < local->count; i++) {
+	for (uint32_t i = first - 1; i < local->count; i++) {
 		const struct local_prefix *p = &local->prefixes[i];
 		if (prefix_holds(p, words, ip6) && p->since_ns <= known_ns)
 			return true;
@@ -133,11 +137,12 @@ bool ip_is_host(const uint8_t *ip, bool ip6)
 bool local_is_broadcast(const struct local_networks *local, const uint8_t *ip)
 {
 	uint64_t words[2];
+	uint32_t first = local->first[0][ip[0]];
 
-	if ((ip[3] & 3) != 3) // no prefix of up to 30 bits ends so
+	if ((ip[3] & 3) != 3 || first == 0) // no prefix of up to 30 bits ends so
 		return false;
 	address_words(ip, false, words);
-	for (uint32_t i = 0; i < local->count; i++) {
+	for (uint32_t i = first - 1; i < local->count; i++) {
 		const struct local_prefix *p = &local->prefixes[i];
 		// RFC 3021: a /31 has none, and a /32 is one host.
 		if (p->len > 30 || !prefix_holds(p, words, false))

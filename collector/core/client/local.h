@@ -25,9 +25,9 @@ struct local_networks {
 	struct local_prefix prefixes[LOCAL_PREFIXES_MAX + LOCAL_ANNOUNCED_MAX];
 	uint32_t count;
 	uint32_t announced;
-	// Whether a prefix holds addresses that begin with this octet: of IPv4, of IPv6. Most that
-	// are not local end here.
-	bool begins[2][256];
+	// The first prefix that holds addresses which begin with this octet, counted from 1, or 0:
+	// of IPv4, of IPv6. Most that are not local end here, most that are meet theirs at once.
+	uint16_t first[2][256];
 };
 
 // Reads "10.0.0.0/8", "fc00::/7" or a single address. Returns 0 or -EINVAL.
