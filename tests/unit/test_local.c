@@ -41,7 +41,7 @@ static void test_prefixes(void **)
 {
 	static struct local_networks local;
 	static const char *const nets[] = {"10.0.0.0/8", "172.16.9.9/12", "192.0.2.65/26",
-		"fc00::/7", "2001:db8:0:ffff::/65", "203.0.113.7"};
+		"fc00::/7", "2001:db8:0:ffff::/65", "203.0.113.7", "178.1.2.3/5"};
 
 	memset(&local, 0, sizeof(local));
 	for (size_t i = 0; i < sizeof(nets) / sizeof(nets[0]); i++) {
@@ -58,6 +58,11 @@ static void test_prefixes(void **)
 	assert_false(holds(&local, "192.0.2.128", 0));
 	assert_true(holds(&local, "203.0.113.7", 0));
 	assert_false(holds(&local, "203.0.113.6", 0));
+	// Of several first octets.
+	assert_true(holds(&local, "176.0.0.1", 0));
+	assert_true(holds(&local, "183.255.0.1", 0));
+	assert_false(holds(&local, "175.255.0.1", 0));
+	assert_false(holds(&local, "184.0.0.1", 0));
 	assert_true(holds(&local, "fdff::1", 0));
 	assert_false(holds(&local, "fe00::1", 0));
 	assert_true(holds(&local, "2001:db8:0:ffff:7fff::1", 0));

@@ -247,6 +247,31 @@ static void test_ties(void **)
 	}
 }
 
+// Of one time, and told apart by a port's last octet or by what comes after it only.
+static void test_alike(void **)
+{
+	enum { COUNT = 250 };
+	struct reorder reorder;
+	struct segment_event last = {0};
+
+	assert_int_equal(reorder_init(&reorder, 1024), 0);
+	for (unsigned i = 0; i < COUNT; i++) {
+		struct segment_event segment = segment_of(0);
+		segment.port[0] = (uint16_t)(0x1200 + i * 97 % 256);
+		segment.port[1] = (uint16_t)(i * 31 % COUNT);
+		if (i % 3 == 0)
+			segment.port[0] = 0x1234;
+		assert_true(reorder_put(&reorder, &segment.event));
+	}
+	for (unsigned i = 0; i < COUNT; i++, pop(&reorder)) {
+		if (i > 0)
+			assert_true(event_compare(&last.event, first(&reorder)) < 0);
+		memcpy(&last, first(&reorder), sizeof(last));
+	}
+	assert_null(reorder_first(&reorder));
+	reorder_fini(&reorder);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -257,6 +282,7 @@ int main(void)
 		cmocka_unit_test(test_full),
 		cmocka_unit_test(test_compare),
 		cmocka_unit_test(test_ties),
+		cmocka_unit_test(test_alike),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
