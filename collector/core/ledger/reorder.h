@@ -10,18 +10,11 @@
 #pragma once
 
 #include "core/base/pool.h"
-#include "core/event/event.h"
+#include "core/ledger/reorder_sort.h"
 
 #include <stdbool.h>
 
-enum { REORDER_SIZES = 3, REORDER_LENT = 7, REORDER_RUN_MAX = 256 };
-
-struct reorder_item {
-	uint64_t order; // time, then kind: facts before answers before segments
-	uint64_t tie; // what tells most apart, so that few contents need to be looked at
-	uintptr_t place; // address of the event; in its last bits which pool it is of, or
-			 // REORDER_LENT
-};
+enum { REORDER_SIZES = 3 };
 
 struct reorder {
 	struct pool pools[REORDER_SIZES]; // slots for events of up to 512, 2048, 8192 octets
@@ -50,12 +43,6 @@ bool reorder_lend(struct reorder *reorder, const struct event *event);
 // Copies those that are lent and were not taken. There is room for them.
 void reorder_keep(struct reorder *reorder);
 
-// The event of an item, one that was taken as well: valid until it is given back.
-static inline const struct event *reorder_event(const struct reorder_item *item)
-{
-	return (const struct event *)(item->place & ~(uintptr_t)REORDER_LENT);
-}
-
 // The earliest, or NULL.
 const struct event *reorder_first(struct reorder *reorder);
 
@@ -64,6 +51,3 @@ const struct event *reorder_first(struct reorder *reorder);
 uint32_t reorder_take(
 	struct reorder *reorder, uint64_t until_ns, struct reorder_item *items, uint32_t max);
 void reorder_give(struct reorder *reorder, const struct reorder_item *item);
-
-// By content, of events of one time and kind; 0 only where no difference can matter.
-int event_compare(const struct event *a, const struct event *b);
