@@ -5,10 +5,10 @@
 // shown: TCP segments without data only where they matter, what the others would have left in
 // nDPI's flow is written there instead; after a verdict only what can still refine it; at most
 // PACKETS_MAX packets with payload.
-#include "classifiers/arena.h"
 #include "classifiers/ndpi_dispatch.h"
 #include "classifiers/ndpi_known.h"
 #include "classifiers/ndpi_lines.h"
+#include "classifiers/ndpi_memory.h"
 #include "classifiers/ndpi_names.h"
 #include "classifiers/ndpi_prints.h"
 #include "core/base/compiler.h"
@@ -29,11 +29,7 @@ enum {
 
 struct ndpi {
 	struct ndpi_detection_module_struct *module;
-	struct arena arena; // what nDPI allocates for flows and its caches
-	uint8_t *tables; // what it allocates once, when it is made: trees and automata that are
-			 // walked at random, on huge pages, one piece behind the other
-	size_t tables_size, tables_used;
-	bool making; // now
+	struct ndpi_memory memory;
 	struct counters *counters;
 	struct ndpi_hosts hosts;
 	struct ndpi_names names;
@@ -49,60 +45,20 @@ struct ndpi_state {
 
 static void memory_tell(struct ndpi *self)
 {
-	self->counters->value[COUNTER_dpi_memory] = self->arena.used;
+	self->counters->value[COUNTER_dpi_memory] = self->memory.arena.used;
 }
 
-// nDPI's allocator is one for the process; who calls into it says whose memory is meant.
-static _Thread_local struct ndpi *caller;
-
+// The allocator and the scanner of names are one for the process: whose memory and names are meant.
 static void library_enter(struct ndpi *self)
 {
-	caller = self;
+	ndpi_memory_now = &self->memory;
 	ndpi_names_now = self->plain ? NULL : &self->names;
 }
 
 static void library_leave(void)
 {
-	caller = NULL;
+	ndpi_memory_now = NULL;
 	ndpi_names_now = NULL;
-}
-
-static void *tables_take(struct ndpi *self, size_t size)
-{
-	enum { ALIGN = 16 };
-	size_t whole = (size + ALIGN - 1) & ~(size_t)(ALIGN - 1);
-
-	if (size > self->tables_size || whole > self->tables_size - self->tables_used)
-		return malloc(size);
-	self->tables_used += whole;
-	return self->tables + self->tables_used - whole;
-}
-
-static void *library_malloc(size_t size)
-{
-	if (caller == NULL)
-		return malloc(size);
-	return caller->making ? tables_take(caller, size) : arena_take(&caller->arena, size);
-}
-
-static void library_free(void *memory)
-{
-	const uint8_t *at = memory;
-
-	if (at == NULL)
-		return;
-	if (caller != NULL && arena_owns(&caller->arena, memory))
-		arena_give(&caller->arena, memory);
-	else if (caller == NULL || at < caller->tables ||
-		at >= caller->tables + caller->tables_size)
-		free(memory); // of the tables' nothing comes back before all of it
-}
-
-// In the place of libndpi's own, which counts octets for the process: all shards would write to
-// that word.
-[[gnu::used]] void *ndpi_malloc(size_t size)
-{
-	return library_malloc(size);
 }
 
 // A reference from here is what brings ndpi_prints.c and ndpi_lines.c into every program that has
@@ -138,12 +94,11 @@ static void ndpi_classifier_close(void *object)
 
 	if (self == NULL)
 		return;
-	caller = self;
+	ndpi_memory_now = &self->memory;
 	if (self->module != NULL)
 		ndpi_exit_detection_module(self->module);
-	caller = NULL;
-	arena_fini(&self->arena);
-	memory_release(self->tables, self->tables_size);
+	ndpi_memory_now = NULL;
+	ndpi_memory_fini(&self->memory);
 	memory_release(self, sizeof(*self));
 }
 
@@ -151,25 +106,22 @@ static int module_make(struct ndpi *self)
 {
 	NDPI_PROTOCOL_BITMASK all;
 
-	set_ndpi_malloc(library_malloc);
-	set_ndpi_free(library_free);
-	caller = self;
-	self->making = true;
+	ndpi_memory_install();
+	ndpi_memory_now = &self->memory;
+	self->memory.making = true;
 	self->module = ndpi_init_detection_module(ndpi_no_prefs);
 	if (self->module != NULL) {
 		NDPI_BITMASK_SET_ALL(all);
 		ndpi_set_protocol_detection_bitmask2(self->module, &all);
 		ndpi_finalize_initialization(self->module);
 	}
-	self->making = false;
-	caller = NULL;
+	self->memory.making = false;
+	ndpi_memory_now = NULL;
 	return self->module == NULL ? -ENOMEM : 0;
 }
 
 static int ndpi_classifier_open(void **ret_self, const struct classifier_config *config)
 {
-	enum { TABLES_SIZE = 16 << 20 }; // a third is used; what does not fit is the C library's
-
 	// A library of another version than the header's would read other fields.
 	if (ndpi_detection_get_sizeof_ndpi_flow_struct() != sizeof(struct ndpi_flow_struct))
 		return -ENOTSUP;
@@ -177,15 +129,9 @@ static int ndpi_classifier_open(void **ret_self, const struct classifier_config 
 	struct ndpi *self = memory_reserve(sizeof(*self));
 	if (self == NULL)
 		return -ENOMEM;
-	int err = arena_init(&self->arena, config->memory_bytes);
-	if (err)
-		goto fail;
-	err = -ENOMEM;
-	self->tables = memory_reserve(TABLES_SIZE);
-	if (self->tables == NULL)
-		goto fail;
-	self->tables_size = TABLES_SIZE;
-	err = module_make(self);
+	int err = ndpi_memory_init(&self->memory, config->memory_bytes);
+	if (!err)
+		err = module_make(self);
 	if (err)
 		goto fail;
 	self->counters = config->counters;
@@ -203,7 +149,7 @@ static size_t ndpi_classifier_bytes(const void *object)
 {
 	const struct ndpi *self = object;
 
-	return self->arena.size + self->tables_used + sizeof(*self);
+	return self->memory.arena.size + self->memory.tables_used + sizeof(*self);
 }
 
 struct tcp_head {
@@ -438,14 +384,14 @@ static enum classify_next ndpi_classifier_inspect(void *object, void *object_sta
 	if (guess)
 		guess_write(self, flow, view);
 	library_enter(self);
-	self->arena.full = false;
+	self->memory.arena.full = false;
 	state->last = ndpi_detection_process_packet(self->module, flow, p->data + p->l3_offset,
 		(uint16_t)MIN(size, (uint32_t)UINT16_MAX), p->time_ns / NS_PER_MS);
 	library_leave();
 	if (guess && flow->l4_proto == 0)
 		guess_undo(flow);
 	memory_tell(self);
-	if (self->arena.full) {
+	if (self->memory.arena.full) {
 		state->given_up = true;
 		counter_add(self->counters, COUNTER_dpi_memory_lost, 1);
 		return CLASSIFY_ENOUGH;
