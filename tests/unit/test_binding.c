@@ -74,6 +74,9 @@ static void test_no_overlap(void **)
 	binding_learn(&x, b, ADDRESS_TRAFFIC, AT(50), AT(300));
 	assert_int_equal(x.holders[0].from_ns, AT(100));
 	assert_memory_equal(holder_at(&x, AT(99)), a, 6);
+	// Nor before that one had it, of which it knows nothing.
+	binding_learn(&x, c, ADDRESS_DHCP, AT(10), AT(400));
+	assert_int_equal(x.holders[0].from_ns, AT(100));
 }
 
 // What was said holds, whatever traffic shows later of the time before.

@@ -136,7 +136,7 @@ static void ether_fragment_first(struct frame *f)
 static void ether_fragment_later(struct frame *f)
 {
 	put_ether(f, 0x0800);
-	put_ip4(f, (struct ip4){.proto = 17, .l4_len = 32, .fragment = 4});
+	put_ip4(f, (struct ip4){.proto = 17, .l4_len = 32, .fragment = 1});
 	put_fill(f, 32, DATA);
 }
 
@@ -259,7 +259,7 @@ static void ether_fragment6_later(struct frame *f)
 	put_ether(f, 0x86dd);
 	put_ip6(f, 60, 8 + 8 + 16);
 	put_extension(f, 44, 0);
-	put_fragment(f, 60, 64, 1);
+	put_fragment(f, 60, 8, 1); // the least that is not the first
 	put_fill(f, 16, 43);
 }
 

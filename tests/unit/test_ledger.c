@@ -1,6 +1,7 @@
 // The ledger: who a flow's ends are, their names, what they used, and the rows that come of it.
 #include "ledger_house.h"
 
+#include "core/ledger/inner.h"
 #include "core/packet/packet.h"
 
 #include <errno.h>
@@ -583,6 +584,40 @@ static void test_moves_into_excluded_subnet(void **)
 	house_close(&h);
 }
 
+// Of whom an excluded address hides nothing is kept either: no name of its own, none that it asked
+// for.
+static void test_nothing_kept_of_hidden(void **)
+{
+	struct house h;
+	struct excluded_subnet subnet = {.prefix_len = 32};
+	house_init(&h);
+	house_ip("10.0.9.1", subnet.ip);
+	h.policy.excluded = (struct excluded){.subnets = &subnet, .subnet_count = 1};
+	house_open(&h, 1);
+	house_fact(&h, S(0), FACT_ARP, A, "10.0.9.1", NULL);
+	house_fact(&h, S(1), FACT_ARP, A, "10.0.0.1", NULL);
+	house_fact(&h, S(2), FACT_DHCP_NAME, A, NULL, "secret");
+	house_answer(&h, S(3), "10.0.9.1", "secret.example", WEB);
+	house_answer(&h, S(3), "10.0.0.1", "secret.example", WEB);
+	house_turn(&h, S(100));
+	assert_int_equal(h.ledger->answers.pool.used, 0);
+	struct identity id = {.kind = IDENTITY_MAC};
+	house_mac(A, id.value);
+	const struct client *client = client_find(&h.ledger->clients, &id);
+	assert_non_null(client);
+	assert_true(client->hidden);
+	assert_int_equal(client->name_count, 0);
+	// Where nobody is hidden both are kept.
+	house_fact(&h, S(101), FACT_ARP, B, "10.0.0.2", NULL);
+	house_fact(&h, S(102), FACT_DHCP_NAME, B, NULL, "tv");
+	house_answer(&h, S(103), "10.0.0.2", "www.example", WEB);
+	house_turn(&h, S(200));
+	assert_int_equal(h.ledger->answers.pool.used, 1);
+	house_mac(B, id.value);
+	assert_int_equal(client_find(&h.ledger->clients, &id)->name_count, 1);
+	house_close(&h);
+}
+
 static void fact_of(struct house *h, double when, enum client_fact kind, int i)
 {
 	char mac[32], ip[32];
@@ -797,6 +832,19 @@ static void test_addresses_refused(void **)
 	}
 	house_finish(&h);
 	assert_int_equal(h.counters.value[COUNTER_bindings_refused], 300 - 256);
+	house_close(&h);
+}
+
+// Whoever asks from elsewhere (of a resolver that others use, say) takes no room of those here.
+static void test_askers_from_elsewhere(void **)
+{
+	struct house h;
+	setup(&h, 1);
+	house_answer(&h, S(1), "93.184.216.77", "www.example", WEB);
+	house_answer(&h, S(1), "10.0.0.1", "www.example", WEB);
+	house_turn(&h, S(100));
+	assert_int_equal(h.ledger->bindings.pool.used, 1);
+	assert_int_equal(h.ledger->answers.pool.used, 1);
 	house_close(&h);
 }
 
@@ -1048,12 +1096,14 @@ int main(void)
 		cmocka_unit_test(test_excluded_by_mac),
 		cmocka_unit_test(test_excluded_by_subnet),
 		cmocka_unit_test(test_moves_into_excluded_subnet),
+		cmocka_unit_test(test_nothing_kept_of_hidden),
 		cmocka_unit_test(test_excluded_in_a_crowd),
 		cmocka_unit_test(test_eviction_writes_the_row),
 		cmocka_unit_test(test_flood_of_macs),
 		cmocka_unit_test(test_flood_of_macs_for_minutes),
 		cmocka_unit_test(test_flood_of_addresses),
 		cmocka_unit_test(test_addresses_refused),
+		cmocka_unit_test(test_askers_from_elsewhere),
 		cmocka_unit_test(test_scan_makes_no_clients),
 		cmocka_unit_test(test_windows),
 		cmocka_unit_test(test_basic),
