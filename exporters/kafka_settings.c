@@ -7,6 +7,14 @@
 #define MESSAGE_TIMEOUT_NS (300 * NS_PER_S) // librdkafka's own
 enum { PAST_PATIENCE_MS = 1000 }; // how much longer than the run is patient a row lives
 
+const char *const kafka_topic_names[RECORD_TYPE_COUNT] = {
+	[RECORD_FLOW] = "flows",
+	[RECORD_CLIENT] = "clients",
+	[RECORD_USAGE] = "usage",
+	[RECORD_HEALTH] = "health",
+	[RECORD_ERASURE] = "erasures",
+};
+
 // Set before the operator's properties, which may change them.
 static const char *const defaults[][2] = {
 	{"client.id", "weir"},

@@ -16,3 +16,6 @@ void kafka_check(const struct settings *settings, struct problems *problems);
 
 // Whether the operator wants librdkafka's own log.
 bool kafka_debug_wanted(const struct settings *settings);
+
+// What stands behind kafka.topic_prefix; NULL: records of this type have no topic.
+extern const char *const kafka_topic_names[RECORD_TYPE_COUNT];

@@ -1,7 +1,8 @@
-// What librdkafka's errors mean to the operator: kafka_advice.h.
-#include "exporters/kafka_advice.h"
+// What goes wrong with Kafka, in the operator's words.
+#include "exporters/kafka_parts.h"
+#include "exporters/kafka_settings.h"
 
-#include <stddef.h>
+#include <inttypes.h>
 
 const char *kafka_advice(rd_kafka_resp_err_t err)
 {
@@ -55,4 +56,54 @@ const char *kafka_advice(rd_kafka_resp_err_t err)
 	default:
 		return NULL;
 	}
+}
+
+void kafka_fault_set(
+	struct exporter *x, rd_kafka_resp_err_t err, enum record_type type, const char *text)
+{
+	if (x->fatal && x->fault != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return; // what killed the producer says more than the rows that fail by it
+	x->fault = err;
+	x->fault_type = type;
+	snprintf(x->fault_text, sizeof(x->fault_text), "%.*s", ERROR_TEXT_SIZE - 1, text);
+}
+
+void kafka_connection_failed(struct exporter *x, rd_kafka_resp_err_t err, const char *text)
+{
+	x->broker_err = err;
+	snprintf(x->broker_text, sizeof(x->broker_text), "%s", text);
+}
+
+void kafka_fault_tell(struct exporter *x)
+{
+	char text[EXPORTER_ERROR_SIZE], topic[128] = "";
+	const char *help = kafka_advice(x->fault);
+
+	if (x->fault == RD_KAFKA_RESP_ERR_NO_ERROR || x->gone)
+		return;
+	if (x->fault_type != RECORD_NONE)
+		snprintf(topic, sizeof(topic), ", topic \"%.100s%s\"", x->settings->topic_prefix,
+			kafka_topic_names[x->fault_type]);
+	int used = snprintf(
+		text, sizeof(text), "Kafka at \"%.100s\"%s: ", x->settings->brokers, topic);
+	if (help != NULL)
+		used += snprintf(text + used, sizeof(text) - (size_t)used, "%s; ", help);
+	if (!x->up && x->patience_ns > 0)
+		used += snprintf(text + used, sizeof(text) - (size_t)used,
+			"the run waits up to %" PRIu64 " s (kafka.patience); ",
+			x->patience_ns / NS_PER_S);
+	snprintf(text + used, sizeof(text) - (size_t)used, "librdkafka: %.*s",
+		(int)sizeof(text) - used - 13, x->fault_text);
+	x->fault = RD_KAFKA_RESP_ERR_NO_ERROR;
+	x->told = true;
+	x->told_type = x->fault_type;
+	export_error(x->done, text);
+}
+
+void kafka_fault_over(struct exporter *x, enum record_type type)
+{
+	if (!x->told || (x->told_type != RECORD_NONE && x->told_type != type))
+		return;
+	x->told = false;
+	export_error(x->done, NULL);
 }
