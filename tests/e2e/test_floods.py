@@ -92,7 +92,12 @@ class SmallTables(Flood):
         refused = sum(row["dpi"] == "not_admitted" for row in done.rows("flow"))
         self.assertEqual(health["dpi"]["not_admitted"], refused)
         self.assertGreater(refused, FRAMES * 0.9)
-        self.assertEqual(met(health), {"flows": health["flows"]["resources"], "DPI admission": refused})
+        limits = met(health)
+        # Some 900 are admitted for the 512 states, which flows hold until they are evicted: who finds
+        # none is one of those that were given up.
+        self.assertLess(0, limits["DPI states"])
+        self.assertLess(limits.pop("DPI states"), health["dpi"]["given_up"])
+        self.assertEqual(limits, {"flows": health["flows"]["resources"], "DPI admission": refused})
 
     def test_scan(self):
         health, done = self.collect("scan")
