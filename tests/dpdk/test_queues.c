@@ -70,11 +70,14 @@ static int check_nothing_left(void **)
 	return rte_mempool_in_use_count(pool) != 0 || !rte_ring_empty(sent);
 }
 
+static const char *filter; // of the captures that are opened next
+
 static struct capture *open_queue(
 	uint16_t queue, uint16_t queues, const struct capture *first, uint32_t snaplen)
 {
 	struct capture_config config = {
 		.interface = PORT,
+		.filter = filter,
 		.snaplen = snaplen,
 		.buffer_bytes = 4 << 20,
 		.mtu = 1500,
@@ -179,6 +182,31 @@ static void test_tags_are_put_back(void **)
 	check_tagged(&batch.packets[0], frame, sizeof(frame), NULL, 0); // was not taken off
 	check_tagged(&batch.packets[1], frame, sizeof(frame), one, sizeof(one));
 	check_tagged(&batch.packets[2], frame, sizeof(frame), two, sizeof(two));
+	dpdk_capture_ops.release(capture, &batch);
+	dpdk_capture_ops.close(capture);
+}
+
+// What the filter leaves out goes back at once, in one segment or several.
+static void test_filter(void **)
+{
+	struct packet_batch batch;
+	uint8_t frame[200];
+
+	filter = "less 100";
+	struct capture *capture = open_queue(0, 1, NULL, 65535);
+	filter = NULL;
+	for (unsigned i = 0; i < 12; i++) {
+		size_t len = i % 3 == 0 ? 60 : sizeof(frame);
+		fill(frame, len, i);
+		feed(0, make_frame(frame, len, i % 2 != 0 ? 50 : 200));
+	}
+	assert_int_equal(dpdk_capture_ops.receive(capture, &batch), 4);
+	for (unsigned i = 0; i < 4; i++) {
+		fill(frame, 60, 3 * i);
+		assert_int_equal(batch.packets[i].wire_len, 60);
+		assert_memory_equal(batch.packets[i].data, frame, 60);
+	}
+	assert_int_equal(rte_mempool_in_use_count(pool), 4 + 2); // two of them in two segments
 	dpdk_capture_ops.release(capture, &batch);
 	dpdk_capture_ops.close(capture);
 }
@@ -341,6 +369,7 @@ int main(int, char **argv)
 		ON_A_PORT(test_frames_as_they_came),
 		ON_A_PORT(test_snaplen),
 		ON_A_PORT(test_tags_are_put_back),
+		ON_A_PORT(test_filter),
 		ON_A_PORT(test_closed_with_a_batch_out),
 		ON_A_PORT(test_two_threads),
 		ON_A_PORT(test_how_many_may_share),
