@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <rte_ethdev.h>
 #include <rte_mbuf_dyn.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -50,17 +49,6 @@ struct port {
 #define KEY_12 KEY_4, KEY_4, KEY_4
 const uint8_t port_symmetric_key[PORT_KEY_SIZE] = {KEY_12, KEY_12, KEY_12, KEY_12, KEY_4};
 
-__attribute__((format(printf, 3, 4))) static int explain(
-	char error[CAPTURE_ERROR_SIZE], int err, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(error, CAPTURE_ERROR_SIZE, format, args);
-	va_end(args);
-	return err;
-}
-
 static int no_such_port(const char *name, char error[CAPTURE_ERROR_SIZE])
 {
 	char there[256] = "";
@@ -73,9 +61,10 @@ static int no_such_port(const char *name, char error[CAPTURE_ERROR_SIZE])
 				there + len, sizeof(there) - len, "%s%s", len > 0 ? ", " : "", one);
 	}
 	if (name == NULL)
-		return explain(error, -EINVAL, "nothing to read: give a port (-i PORT); there %s%s",
+		return capture_explain(error, -EINVAL,
+			"nothing to read: give a port (-i PORT); there %s%s",
 			*there != '\0' ? "is: " : "is none", there);
-	return explain(error, -ENODEV,
+	return capture_explain(error, -ENODEV,
 		"DPDK has no port \"%s\"%s%s; if it was asked for, what DPDK said of it stands "
 		"above; a NIC is named by its PCI address and must be bound to vfio-pci "
 		"(dpdk-devbind.py --status)",
@@ -203,8 +192,9 @@ static int configure(struct port *port, const struct port_config *config,
 	struct rte_eth_conf conf = conf_of(port, config, info);
 
 	if (config->mtu < info->min_mtu || config->mtu > largest_mtu(info))
-		return explain(error, -EINVAL, "port \"%s\" takes capture.mtu from %u to %u",
-			port->name, info->min_mtu, largest_mtu(info));
+		return capture_explain(error, -EINVAL,
+			"port \"%s\" takes capture.mtu from %u to %u", port->name, info->min_mtu,
+			largest_mtu(info));
 	*ret_tx = 0;
 	int err = rte_eth_dev_configure(port->id, port->queues, 0, &conf);
 	if (err != 0) {
@@ -212,8 +202,8 @@ static int configure(struct port *port, const struct port_config *config,
 		err = rte_eth_dev_configure(port->id, port->queues, port->queues, &conf);
 	}
 	return err == 0 ? 0
-			: explain(error, err, "port \"%s\" cannot be configured: %s", port->name,
-				  rte_strerror(-err));
+			: capture_explain(error, err, "port \"%s\" cannot be configured: %s",
+				  port->name, rte_strerror(-err));
 }
 
 static int make_queues(struct port *port, const struct port_config *config, uint16_t tx_queues,
@@ -230,13 +220,13 @@ static int make_queues(struct port *port, const struct port_config *config, uint
 	port->pool = rte_pktmbuf_pool_create(
 		name, mbufs, MBUF_CACHE, 0, RTE_MBUF_DEFAULT_BUF_SIZE, socket);
 	if (port->pool == NULL)
-		return explain(error, -rte_errno,
+		return capture_explain(error, -rte_errno,
 			"no memory for %u packet buffers: %s; reserve more huge pages, or with "
 			"--no-huge give more by -m, or lower capture.buffer",
 			mbufs, rte_strerror(rte_errno));
 	int err = rte_eth_dev_adjust_nb_rx_tx_desc(port->id, &rx, &tx);
 	if (err == 0 && (unsigned)rx * port->queues >= mbufs)
-		return explain(error, -EINVAL,
+		return capture_explain(error, -EINVAL,
 			"capture.buffer is too small: %u packet buffers, but port \"%s\" keeps %u "
 			"in "
 			"each of %u queues",
@@ -246,7 +236,7 @@ static int make_queues(struct port *port, const struct port_config *config, uint
 	for (uint16_t q = 0; q < tx_queues && err == 0; q++)
 		err = rte_eth_tx_queue_setup(port->id, q, tx, (unsigned)socket, NULL);
 	return err == 0 ? 0
-			: explain(error, err,
+			: capture_explain(error, err,
 				  "the queues of port \"%s\" cannot be set up: %s (capture.mtu %u, "
 				  "%u descriptors)",
 				  port->name, rte_strerror(-err), config->mtu, rx);
@@ -355,7 +345,7 @@ static int start(
 {
 	int err = rte_eth_dev_start(port->id);
 	if (err != 0)
-		return explain(error, err, "port \"%s\" does not start: %s", port->name,
+		return capture_explain(error, err, "port \"%s\" does not start: %s", port->name,
 			rte_strerror(-err));
 	port->started = true;
 	check_key(port);
@@ -380,13 +370,13 @@ int port_open(struct port **ret, const struct port_config *config, char error[CA
 		return no_such_port(config->name, error);
 	struct port *port = calloc(1, sizeof(*port));
 	if (port == NULL)
-		return explain(error, -ENOMEM, "no memory to open \"%s\"", config->name);
+		return capture_explain(error, -ENOMEM, "no memory to open \"%s\"", config->name);
 	port->id = id;
 	port->users = 1;
 	snprintf(port->name, sizeof(port->name), "%s", config->name);
 	int err = rte_eth_dev_info_get(id, &info);
 	if (err != 0)
-		explain(error, err, "port \"%s\" says nothing of itself: %s", port->name,
+		capture_explain(error, err, "port \"%s\" says nothing of itself: %s", port->name,
 			rte_strerror(-err));
 	if (err == 0) {
 		port->ticks = strcmp(info.driver_name, "net_pcap") != 0;

@@ -5,22 +5,9 @@
 // batch and stays in the cache.
 #include "capture/pcap_parts.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #define SECONDS_MAX (INT64_C(1) << 33) // year 2242; in ns it still fits 63 bits
-
-__attribute__((format(printf, 3, 4))) int capture_explain(
-	char error[CAPTURE_ERROR_SIZE], int err, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(error, CAPTURE_ERROR_SIZE, format, args);
-	va_end(args);
-	return err;
-}
 
 enum link_type frames_link_type(int dlt)
 {

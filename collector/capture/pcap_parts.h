@@ -54,10 +54,6 @@ struct capture {
 
 // ---- pcap_frames.c
 
-// One sentence for the operator. Returns `err`.
-__attribute__((format(printf, 3, 4))) int capture_explain(
-	char error[CAPTURE_ERROR_SIZE], int err, const char *format, ...);
-
 enum link_type frames_link_type(int dlt);
 
 // A batch begins; then the packet that the batch before left to it comes first.

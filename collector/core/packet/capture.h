@@ -110,3 +110,7 @@ struct capture_ops {
 	const char *(*error)(struct capture *capture); // after receive() failed; never NULL
 	void (*close)(struct capture *capture); // accepts NULL
 };
+
+// What a source has to say to the operator: one sentence. Returns `err`.
+__attribute__((format(printf, 3, 4))) int capture_explain(
+	char error[CAPTURE_ERROR_SIZE], int err, const char *format, ...);
