@@ -151,6 +151,25 @@ static void test_connection_begun_anew(void **)
 	assert_int_equal(flow.next_seq[1], 80051);
 }
 
+// After more octets than there are numbers, too, each of which the first connection has had.
+static void test_connection_begun_anew_after_gigabytes(void **)
+{
+	handshake(100, 900);
+	flow.payload[0] = flow.payload[1] = UINT64_C(5) << 30;
+	send((struct sent){0, TCP_SYN, 70000, 0, 0, 6000, 100});
+	send((struct sent){1, TCP_SYN | TCP_ACK, 80000, 70001, 0, 6300, 100});
+	send((struct sent){0, TCP_ACK, 70001, 80001, 0, 6307, 100});
+	assert_int_equal(flow.rtt_server_us, 300);
+	assert_int_equal(flow_more(&flow)->syn_retransmissions, 0);
+	assert_int_equal(flow.next_seq[0], 70001);
+	assert_int_equal(flow.next_seq[1], 80001);
+	// Of a repeated one the numbers are near.
+	flow.payload[0] = flow.payload[1] = UINT64_C(5) << 30;
+	send((struct sent){1, TCP_SYN | TCP_ACK, 80000, 70001, 0, 6400, 100});
+	assert_int_equal(flow_more(&flow)->syn_retransmissions, 1);
+	assert_int_equal(flow.next_seq[1], 80001);
+}
+
 // RFC 7413 section 4.1.3: a SYN whose data nobody acknowledges is sent again without.
 static void test_repeated_syn_without_its_data(void **)
 {
@@ -349,6 +368,7 @@ int main(void)
 		cmocka_unit_test(test_repeated_syn_without_its_data),
 		cmocka_unit_test(test_second_answer_to_a_syn),
 		cmocka_unit_test(test_connection_begun_anew),
+		cmocka_unit_test(test_connection_begun_anew_after_gigabytes),
 		cmocka_unit_test(test_time_that_runs_back_leaves_no_rtt),
 		cmocka_unit_test(test_retransmission_and_wrap),
 		cmocka_unit_test(test_keep_alive_is_no_retransmission),

@@ -17,9 +17,18 @@ static void add_saturating(uint8_t *count)
 		++*count;
 }
 
+// Whether what this end has sent may have begun with number `first`: no more than its payload lies
+// between. Who has sent gigabytes has had every number, and a connection begun anew would be taken
+// for its own repetition: so no more than `most` either.
+static bool sent_since(const struct flow *flow, unsigned end, uint32_t first)
+{
+	const uint64_t most = 1 << 24; // octets; of new connections one in 256 begins so near
+
+	return flow->next_seq[end] - first <= MIN(flow->payload[end], most);
+}
+
 // Whether this SYN was sent before, perhaps with data since, or this SYN/ACK answers a SYN that was
-// answered before: no more than an end's payload lies between. Another connection has other
-// numbers.
+// answered before. Another connection has other numbers.
 static bool syn_repeated(
 	const struct flow *flow, const struct packet *p, unsigned end, uint32_t seq, uint32_t ack)
 {
@@ -27,10 +36,10 @@ static bool syn_repeated(
 
 	if (!(flow->tcp_state & (TCP_STATE_SEQ_0 << end)))
 		return false;
-	if (flow->next_seq[end] - (seq + 1) <= flow->payload[end])
+	if (sent_since(flow, end, seq + 1))
 		return true;
 	return p->tcp_flags & TCP_ACK && (flow->tcp_state & both) == both &&
-		flow->next_seq[!end] - ack <= flow->payload[!end];
+		sent_since(flow, !end, ack);
 }
 
 // SYN, SYN/ACK and the ACK that ends the handshake. Of what is repeated that counts which was
