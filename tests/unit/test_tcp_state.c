@@ -238,6 +238,26 @@ static void test_several_holes(void **)
 	assert_int_equal(flow_more(&flow)->retransmissions[1], 1);
 }
 
+// What the capture has lost for good does not take the place of what is late gigabytes on.
+static void test_holes_that_are_long_past(void **)
+{
+	uint32_t next = 901;
+
+	handshake(100, 900);
+	for (unsigned i = 0; i < 3; i++, next += 200)
+		send((struct sent){1, TCP_ACK, next + 100, 101, 100, 2000, 100});
+	while (next < UINT32_C(2500000000)) {
+		send((struct sent){1, TCP_ACK, next, 101, 50000, 3000, 100});
+		next += 50000;
+	}
+	for (uint32_t i = 1; i < 4; i += 2)
+		send((struct sent){1, TCP_ACK, next + i * 100, 101, 100, 4000, 100});
+	for (uint32_t i = 0; i < 4; i += 2)
+		send((struct sent){1, TCP_ACK, next + i * 100, 101, 100, 4001, 100});
+	assert_int_equal(flow_more(&flow)->out_of_order[1], 2);
+	assert_int_equal(flow_more(&flow)->retransmissions[1], 0);
+}
+
 static void test_hole_filled_in_pieces(void **)
 {
 	handshake(100, 900);
@@ -374,6 +394,7 @@ int main(void)
 		cmocka_unit_test(test_keep_alive_is_no_retransmission),
 		cmocka_unit_test(test_late_segment_is_out_of_order),
 		cmocka_unit_test(test_several_holes),
+		cmocka_unit_test(test_holes_that_are_long_past),
 		cmocka_unit_test(test_hole_filled_in_pieces),
 		cmocka_unit_test(test_acknowledged_before_it_was_seen),
 		cmocka_unit_test(test_acknowledged_but_never_seen),

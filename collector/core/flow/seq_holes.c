@@ -1,12 +1,22 @@
 // What one end of a TCP connection has left out so far.
 #include "core/flow/seq_holes.h"
 
+// Farther away numbers mean something else: no window is so large (RFC 7323 section 2.3), and what
+// is 2 GiB behind would be taken for what is to come.
+static bool is_far(uint32_t a, uint32_t b)
+{
+	const uint32_t most = UINT32_C(1) << 30;
+
+	return a - b > most && b - a > most;
+}
+
 void seq_holes_add(struct seq_holes *all, uint32_t start, uint32_t stop)
 {
 	unsigned place = 0;
 
 	for (unsigned i = 0; i < SEQ_HOLES; i++) {
-		if (all->holes[i].start == all->holes[i].stop) {
+		if (all->holes[i].start == all->holes[i].stop ||
+			is_far(all->holes[i].start, start)) {
 			place = i;
 			break;
 		}

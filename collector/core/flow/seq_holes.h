@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { SEQ_HOLES = 3 }; // remembered at a time; of more the earliest is forgotten
+enum { SEQ_HOLES = 3 }; // remembered at a time; of more the earliest, or who is 1 GiB away, goes
 
 struct seq_holes {
 	struct {
