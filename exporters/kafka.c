@@ -64,20 +64,25 @@ static int kafka_submit(struct exporter *x, struct batch *batch)
 		return 0;
 	}
 	kafka_first_answer(x);
+	// Nothing waited since the producer died, or there would be another.
+	if (x->fatal && x->current == NULL && clock_steady_ns() >= x->restart_ns)
+		x->waiting_ns = 0;
 	return kafka_rows_take(x, batch);
 }
 
 // A run that is over when its rows are out waits for a cluster, but not for ever: when that took no
-// row for so long although some wait, all of them are lost, and what comes after them.
+// row for so long although some wait, all of them are lost, and what comes after them. Rows that a
+// producer takes with it when it dies were not taken: the wait goes on.
 static void lose_patience(struct exporter *x)
 {
 	char text[EXPORTER_ERROR_SIZE];
 
 	if (x->patience_ns == 0 || x->gone)
 		return;
-	if (x->in_flight == 0 && x->current == NULL)
+	const bool waits = x->in_flight > 0 || x->current != NULL;
+	if (!waits && !x->fatal)
 		x->waiting_ns = 0;
-	else if (x->waiting_ns == 0)
+	else if (waits && x->waiting_ns == 0)
 		x->waiting_ns = clock_steady_ns();
 	if (x->waiting_ns == 0 || clock_steady_ns() - x->waiting_ns < x->patience_ns)
 		return;
@@ -87,7 +92,7 @@ static void lose_patience(struct exporter *x)
 		x->settings->brokers, x->patience_ns / NS_PER_S,
 		*x->broker_text != '\0' ? "; librdkafka: " : "", x->broker_text);
 	x->gone = true;
-	x->up = false;
+	x->up = x->fatal = false; // no producer is made in the place of one that died
 	export_gone(x->done);
 	export_error(x->done, text);
 	kafka_producer_purge(x);

@@ -685,6 +685,75 @@ static void test_dead_producer_is_replaced(void **state)
 	batch_free(good);
 }
 
+// A cluster that ends every producer, as for want of IdempotentWrite, takes no rows either:
+// patience ends over all of them together.
+static void test_patience_ends_with_dead_producers(void **state)
+{
+	enum { BATCHES = 16 };
+	struct rig *rig = rig_new();
+	struct batch *batches[BATCHES];
+	unsigned sent = 0;
+
+	(void)state;
+	rig->patience_ns = 6 * NS_PER_S; // longer than a dead producer is not replaced
+	property(rig, "enable.gapless.guarantee", "true");
+	rig_open(rig);
+	for (unsigned i = 0; i < BATCHES; i++)
+		rd_kafka_mock_push_request_errors(
+			rig->mock, PRODUCE, 1, RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER);
+	const uint64_t before = wall_ns();
+	while (!rig->done.gone && wall_ns() - before < 12 * NS_PER_S) {
+		if (kafka_exporter_ops.idle(rig->exporter, false)) {
+			assert_true(sent < BATCHES);
+			batches[sent] = batch_of(RECORD_FLOW, "flow", 10);
+			submit(rig, batches[sent++]);
+		}
+		kafka_exporter_ops.poll(rig->exporter, 10);
+	}
+	assert_true(rig->done.gone);
+	assert_true(sent >= 3); // the second and the third died as well
+	assert_said(rig, "begins anew");
+	assert_said(rig, "took no row for 6 s (kafka.patience): the run ends");
+	assert_int_equal(rig->done.lost[RECORD_FLOW][LOST_BROKER], 10 * sent);
+	assert_int_equal(rig->done.batches_back, sent);
+	// Nobody waits to make another producer.
+	const uint64_t gone_ns = wall_ns();
+	kafka_exporter_ops.poll(rig->exporter, 100);
+	assert_true(wall_ns() - gone_ns < 50 * NS_PER_MS);
+	rig_free(rig);
+	while (sent > 0)
+		batch_free(batches[--sent]);
+}
+
+// The time in which nobody had rows is not counted, though a producer died at its beginning.
+static void test_nothing_waits_after_a_dead_producer(void **state)
+{
+	struct rig *rig = rig_new();
+	struct batch *batches[3];
+
+	(void)state;
+	rig->patience_ns = 2 * NS_PER_S;
+	property(rig, "enable.gapless.guarantee", "true");
+	rig_open(rig);
+	rd_kafka_mock_broker_set_rtt(rig->mock, 1, 100); // rows are seen to wait
+	for (unsigned i = 0; i < 3; i++) {
+		if (i < 2)
+			rd_kafka_mock_push_request_errors(rig->mock, PRODUCE, 1,
+				RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER);
+		else
+			nanosleep(&(struct timespec){.tv_sec = 6}, NULL);
+		batches[i] = batch_of(RECORD_FLOW, "flow", 10);
+		submit(rig, batches[i]);
+		assert_true(settle(rig, 20));
+	}
+	assert_false(rig->done.gone);
+	assert_int_equal(rig->done.lost[RECORD_FLOW][LOST_BROKER], 20);
+	assert_int_equal(rig->done.delivered[RECORD_FLOW], 10);
+	rig_free(rig);
+	for (unsigned i = 0; i < 3; i++)
+		batch_free(batches[i]);
+}
+
 static void test_several_rows_a_message_share_a_key(void **state)
 {
 	struct rig *rig = rig_new();
@@ -833,6 +902,8 @@ int main(void)
 		cmocka_unit_test(test_rows_that_wait_too_long_are_lost),
 		cmocka_unit_test(test_patience_ends),
 		cmocka_unit_test(test_dead_producer_is_replaced),
+		cmocka_unit_test(test_patience_ends_with_dead_producers),
+		cmocka_unit_test(test_nothing_waits_after_a_dead_producer),
 		cmocka_unit_test(test_several_rows_a_message_share_a_key),
 		cmocka_unit_test(test_wrong_properties_are_all_named),
 		cmocka_unit_test(test_properties_that_do_not_go_together_are_named),
