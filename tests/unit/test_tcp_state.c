@@ -274,6 +274,19 @@ static void test_hole_filled_in_pieces(void **)
 	assert_int_equal(flow_more(&flow)->retransmissions[1], 1);
 }
 
+// What was left out came in two steps, and comes in one.
+static void test_two_holes_filled_at_once(void **)
+{
+	handshake(100, 900);
+	send((struct sent){0, TCP_ACK, 101, 1001, 0, 2000, 100});
+	send((struct sent){1, TCP_ACK, 1101, 101, 100, 2001, 100});
+	send((struct sent){1, TCP_ACK, 901, 101, 200, 2002, 100});
+	assert_int_equal(flow_more(&flow)->out_of_order[1], 1);
+	assert_int_equal(flow_more(&flow)->retransmissions[1], 0);
+	send((struct sent){1, TCP_ACK, 901, 101, 200, 2003, 100});
+	assert_int_equal(flow_more(&flow)->retransmissions[1], 1);
+}
+
 // Seen late, behind its acknowledgement, as a mirror port may have it.
 static void test_acknowledged_before_it_was_seen(void **)
 {
@@ -396,6 +409,7 @@ int main(void)
 		cmocka_unit_test(test_several_holes),
 		cmocka_unit_test(test_holes_that_are_long_past),
 		cmocka_unit_test(test_hole_filled_in_pieces),
+		cmocka_unit_test(test_two_holes_filled_at_once),
 		cmocka_unit_test(test_acknowledged_before_it_was_seen),
 		cmocka_unit_test(test_acknowledged_but_never_seen),
 		cmocka_unit_test(test_zero_window),

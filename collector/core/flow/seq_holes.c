@@ -29,7 +29,7 @@ void seq_holes_add(struct seq_holes *all, uint32_t start, uint32_t stop)
 
 enum seq_seen seq_holes_fill(struct seq_holes *all, uint32_t start, uint32_t stop)
 {
-	enum seq_seen seen = SEQ_SEEN;
+	uint32_t unseen = 0;
 
 	for (unsigned i = 0; i < SEQ_HOLES; i++) {
 		uint32_t first = all->holes[i].start, last = all->holes[i].stop;
@@ -40,9 +40,9 @@ enum seq_seen seq_holes_fill(struct seq_holes *all, uint32_t start, uint32_t sto
 		all->holes[i].stop = back ? last : front ? start : first;
 		if (front && back)
 			seq_holes_add(all, first, start);
-		if (!seq_after(first, start) && !seq_after(stop, last))
-			return SEQ_LATE;
-		seen = SEQ_PARTLY_SEEN;
+		unseen += (back ? stop : last) - (front ? start : first);
 	}
-	return seen;
+	if (unseen == 0)
+		return SEQ_SEEN;
+	return unseen == stop - start ? SEQ_LATE : SEQ_PARTLY_SEEN;
 }
