@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <rte_ethdev.h>
 #include <rte_mbuf_dyn.h>
+#include <rte_pause.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -282,12 +283,18 @@ static void watch(struct port *port, const struct rte_eth_dev_info *info)
 	rte_dev_event_callback_register(port->device, on_device, port);
 }
 
+// -EAGAIN: the callback is being run, by EAL's own thread, and the port is its argument.
 static void unwatch(struct port *port)
 {
-	rte_eth_dev_callback_unregister(port->id, RTE_ETH_EVENT_INTR_RMV, on_removal, port);
-	rte_eth_dev_callback_unregister(port->id, RTE_ETH_EVENT_DESTROY, on_removal, port);
-	if (port->device[0] != '\0')
-		rte_dev_event_callback_unregister(port->device, on_device, port);
+	while (rte_eth_dev_callback_unregister(
+		       port->id, RTE_ETH_EVENT_INTR_RMV, on_removal, port) == -EAGAIN)
+		rte_pause();
+	while (rte_eth_dev_callback_unregister(port->id, RTE_ETH_EVENT_DESTROY, on_removal, port) ==
+		-EAGAIN)
+		rte_pause();
+	while (port->device[0] != '\0' &&
+		rte_dev_event_callback_unregister(port->device, on_device, port) == -EAGAIN)
+		rte_pause();
 }
 
 static void see_losses(struct port *port)

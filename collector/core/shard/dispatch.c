@@ -5,6 +5,7 @@
 #include "core/shard/lane.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {

@@ -5,6 +5,7 @@
 #include "core/base/ring.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -231,6 +232,7 @@ static bool copy_frame(struct block *block, struct packet *p)
 {
 	uint8_t *frame = block->frames + block->used;
 
+	REQUIRE(p->cap_len <= FRAME_MAX);
 	if (block->frames == NULL || p->cap_len > BLOCK_SIZE - block->used)
 		return false;
 	memcpy(frame, p->data, p->cap_len);
