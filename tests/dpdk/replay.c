@@ -24,10 +24,19 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { QUEUES_MAX = 16, POOL = (1 << 19) - 1, RING = 1 << 19, SKIPPED = 77, FAILED = 1 };
+enum {
+	QUEUES_MAX = 16,
+	// Of a frame in a buffer: two buffers fill a page of 4 KiB, which none may cross.
+	ROOM = 1664,
+	BUFFER_BYTES = 2048, // with all that DPDK puts around it
+	OTHER_MIB = 512, // rings, and what the port and EAL take
+	CACHE = 128, // buffers that a core keeps
+	SKIPPED = 77,
+	FAILED = 1,
+};
 
 static struct rte_ring *rings[QUEUES_MAX], *sent;
-static unsigned queues;
+static unsigned queues, buffers;
 static double first_s,
 	drained_s; // CPU of the process: before the first packet, while the queues emptied
 
@@ -92,21 +101,44 @@ static bool put(struct rte_mempool *pool, const uint8_t *bytes, uint32_t len)
 	return whole == NULL || rte_ring_enqueue(rings[hash_of(whole) % queues], whole) == 0;
 }
 
-// As much of the file as there is room for.
-static unsigned load(const char *file)
+static pcap_t *open_file(const char *file)
 {
 	char why[PCAP_ERRBUF_SIZE];
+	pcap_t *pcap = pcap_open_offline(file, why);
+
+	if (pcap == NULL) {
+		fprintf(stderr, "%s\n", why);
+		exit(FAILED);
+	}
+	return pcap;
+}
+
+static unsigned buffers_for(const char *file)
+{
+	struct pcap_pkthdr *head;
+	const u_char *bytes;
+	unsigned count = (RTE_MAX_LCORE + 1) * CACHE;
+
+	pcap_t *pcap = open_file(file);
+	while (pcap_next_ex(pcap, &head, &bytes) == 1)
+		count += (head->caplen + ROOM - 1) / ROOM;
+	pcap_close(pcap);
+	return count;
+}
+
+static unsigned load(const char *file)
+{
 	struct pcap_pkthdr *head;
 	const u_char *bytes;
 	unsigned count = 0;
 
-	pcap_t *pcap = pcap_open_offline(file, why);
-	struct rte_mempool *pool =
-		rte_pktmbuf_pool_create("frames", POOL, 128, 0, RTE_MBUF_DEFAULT_BUF_SIZE, 0);
-	if (pcap == NULL || pool == NULL) {
-		fprintf(stderr, "%s\n", pcap == NULL ? why : "no memory for frames");
+	struct rte_mempool *pool = rte_pktmbuf_pool_create(
+		"frames", buffers, CACHE, 0, RTE_PKTMBUF_HEADROOM + ROOM, 0);
+	if (pool == NULL) {
+		fputs("no memory for frames\n", stderr);
 		exit(FAILED);
 	}
+	pcap_t *pcap = open_file(file);
 	while (pcap_next_ex(pcap, &head, &bytes) == 1 && put(pool, bytes, head->caplen))
 		count++;
 	pcap_close(pcap);
@@ -118,7 +150,8 @@ static bool make_port(void)
 	for (unsigned q = 0; q < queues; q++) {
 		char name[24];
 		snprintf(name, sizeof(name), "queue-%u", q);
-		rings[q] = rte_ring_create(name, RING, 0, RING_F_SP_ENQ | RING_F_SC_DEQ);
+		rings[q] = rte_ring_create(
+			name, rte_align32pow2(buffers), 0, RING_F_SP_ENQ | RING_F_SC_DEQ);
 		if (rings[q] == NULL)
 			return false;
 	}
@@ -148,20 +181,20 @@ static void *watch(void *)
 	while (left() > 0)
 		nanosleep(&nap, NULL);
 	drained_s = cpu_s() - first_s;
-	nap.tv_nsec *= 100;
-	nanosleep(&nap, NULL);
-	kill(getpid(), SIGTERM);
+	kill(getpid(), SIGTERM); // what is under way has twice capture.poll to be taken
 	return NULL;
 }
 
 static bool start_eal(char *program, char *cores)
 {
-	char prefix[64];
+	char prefix[64], mib[16];
 	char *words[] = {program, "--no-huge", "--no-pci", "--no-shconf", "--no-telemetry", "-m",
-		"3072", "--log-level=4", "-l", cores, "--file-prefix", prefix, NULL};
+		mib, "--log-level=4", "-l", cores, "--file-prefix", prefix, NULL};
 	cpu_set_t all;
 
 	snprintf(prefix, sizeof(prefix), "weir-replay-%d", (int)getpid());
+	snprintf(mib, sizeof(mib), "%u",
+		(unsigned)((uint64_t)buffers * BUFFER_BYTES >> 20) + OTHER_MIB);
 	sched_getaffinity(0, sizeof(all), &all);
 	bool up = rte_eal_init(12, words) >= 0;
 	sched_setaffinity(0, sizeof(all), &all);
@@ -177,6 +210,7 @@ int main(int argc, char **argv)
 	if (argc < 4)
 		return FAILED;
 	queues = (unsigned)RTE_MIN(atoi(argv[2]), (int)QUEUES_MAX);
+	buffers = buffers_for(argv[1]);
 	if (!start_eal(argv[0], argv[3]) || !make_port()) {
 		fputs("SKIPPED: DPDK does not start on this machine, not even with --no-huge\n",
 			stderr);

@@ -9,6 +9,8 @@
 #include <time.h>
 
 #define STATS_NS (100 * NS_PER_MS)
+// What the ring holds keeps the ledger for milliseconds.
+#define FLUSH_NAP_NS NS_PER_MS
 
 void worker_nap(uint32_t *idle, const struct nap *nap)
 {
@@ -36,6 +38,7 @@ static void publish_stats(struct worker *w)
 
 static void *worker_main(void *arg)
 {
+	const struct nap flush_nap = {FLUSH_NAP_NS, FLUSH_NAP_NS};
 	struct worker *w = arg;
 	struct shard *shard = w->config.shard;
 	uint64_t told_ns = 0;
@@ -54,7 +57,7 @@ static void *worker_main(void *arg)
 			told_ns = shard->now_ns;
 		}
 		if (count == 0)
-			worker_nap(&idle, &w->config.nap);
+			worker_nap(&idle, shard->ended ? &flush_nap : &w->config.nap);
 		else
 			idle = 0;
 	} while (count != -ENODATA);

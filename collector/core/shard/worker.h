@@ -16,7 +16,7 @@ struct worker_config {
 	uint32_t number; // of the shard
 	uint32_t thread; // of those that receive or turn shards
 	int core; // CORE_ANY: where the source places it, or the scheduler
-	struct nap nap; // between turns
+	struct nap nap; // between turns, while the source goes on
 };
 
 struct worker {
