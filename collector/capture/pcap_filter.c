@@ -75,6 +75,7 @@ void filter_leave_out_own(struct capture *capture)
 	if (text == NULL ||
 		pcap_compile(capture->pcap, &program, text, 1, PCAP_NETMASK_UNKNOWN) != 0) {
 		free(text); // the filter stays as it is
+		own_connections_miss();
 		return;
 	}
 	struct sock_fprog kernel = {
@@ -84,10 +85,14 @@ void filter_leave_out_own(struct capture *capture)
 	static_assert(sizeof(struct sock_filter) == sizeof(struct bpf_insn));
 	// One takes the other's place, where libpcap would first let nothing pass. Only what comes
 	// without a link header is addressed otherwise, which libpcap knows.
+	int failed;
 	if (capture->link == LINK_COOKED_1 || capture->link == LINK_COOKED_2)
-		pcap_setfilter(capture->pcap, &program);
+		failed = pcap_setfilter(capture->pcap, &program);
 	else
-		setsockopt(capture->fd, SOL_SOCKET, SO_ATTACH_FILTER, &kernel, sizeof(kernel));
+		failed = setsockopt(
+			capture->fd, SOL_SOCKET, SO_ATTACH_FILTER, &kernel, sizeof(kernel));
+	if (failed != 0)
+		own_connections_miss();
 	pcap_freecode(&program);
 	free(text);
 }

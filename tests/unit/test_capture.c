@@ -1086,14 +1086,15 @@ static void own_connections_are_left_out(void **)
 			       : "9-3:9093 1-3:9094 1-8:9093 ");
 		ops->close(capture);
 	}
-	// The same again is none more; nor is one beyond what there is room for.
+	// The same again is none more; nor is one beyond what there is room for, which is said.
 	uint32_t known = own_connections_count();
 	own_connections_add(own_connections_at(0));
 	assert_int_equal(own_connections_count(), known);
-	for (uint16_t port = 1; port < 2 * OWN_CONNECTIONS_MAX; port++)
+	for (uint16_t port = 1; port < OWN_CONNECTIONS_MAX; port++)
 		own_connections_add(&(struct own_connection){
 			.local = {127, 0, 0, 7}, .peer = {127, 0, 0, 7}, .port = port});
 	assert_int_equal(own_connections_count(), OWN_CONNECTIONS_MAX);
+	assert_int_equal(own_connections_missed(), known - 1);
 	struct capture_config config = {
 		.interface = "lo", .snaplen = 2048, .buffer_bytes = 4 << 20, .poll_ms = 50};
 	struct capture *capture;
@@ -1105,6 +1106,17 @@ static void own_connections_are_left_out(void **)
 	knock(7, 7, OWN_CONNECTIONS_MAX);
 	heard(capture, text, sizeof(text));
 	assert_string_equal(text, "7-7:64 ");
+	ops->close(capture);
+	assert_int_equal(own_connections_missed(), known - 1);
+
+	// So is a filter that the kernel does not take: a locked one stays.
+	const int on = 1;
+	assert_int_equal(ops->open(&capture, &config, 0, error), 0);
+	assert_int_equal(
+		setsockopt(ops->descriptor(capture), SOL_SOCKET, SO_LOCK_FILTER, &on, sizeof(on)),
+		0);
+	heard(capture, text, sizeof(text));
+	assert_int_equal(own_connections_missed(), known);
 	ops->close(capture);
 	loopback_set(false);
 }

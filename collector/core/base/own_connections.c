@@ -8,6 +8,7 @@
 static struct own_connection connections[OWN_CONNECTIONS_MAX];
 static _Atomic uint32_t claimed; // places taken by who writes
 static _Atomic uint32_t count; // of those written, in order
+static _Atomic uint32_t missed;
 
 static bool same(const struct own_connection *a, const struct own_connection *b)
 {
@@ -24,8 +25,10 @@ void own_connections_add(const struct own_connection *connection)
 			return;
 	uint32_t place = atomic_load_explicit(&claimed, memory_order_relaxed);
 	do {
-		if (place == OWN_CONNECTIONS_MAX)
+		if (place == OWN_CONNECTIONS_MAX) {
+			own_connections_miss();
 			return;
+		}
 	} while (!atomic_compare_exchange_weak(&claimed, &place, place + 1));
 	connections[place] = *connection;
 	// Who took the place before it is about to have written.
@@ -42,4 +45,14 @@ uint32_t own_connections_count(void)
 const struct own_connection *own_connections_at(uint32_t i)
 {
 	return &connections[i];
+}
+
+void own_connections_miss(void)
+{
+	atomic_fetch_add_explicit(&missed, 1, memory_order_relaxed);
+}
+
+uint32_t own_connections_missed(void)
+{
+	return atomic_load_explicit(&missed, memory_order_relaxed);
 }

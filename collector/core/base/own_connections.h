@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { OWN_CONNECTIONS_MAX = 64 }; // more are not known, and collected like anybody's
+enum { OWN_CONNECTIONS_MAX = 64 }; // more are not known, and count as missed
 
 struct own_connection {
 	uint8_t local[16], peer[16]; // IPv4 in the first four octets
@@ -20,3 +20,7 @@ void own_connections_add(const struct own_connection *connection);
 // Any thread: how many there are, and one of them, which stays as it is.
 uint32_t own_connections_count(void);
 const struct own_connection *own_connections_at(uint32_t i);
+
+// Any thread: that one of them is collected like anybody's, and how often that was said.
+void own_connections_miss(void);
+uint32_t own_connections_missed(void);

@@ -31,6 +31,7 @@ static void housekeeping(struct run *r, bool terminal)
 		record_clock(r->record, capture.clock_step_ns);
 	}
 	run_say_broken(r);
+	run_say_own(r);
 	if (export_ended(r->export) && process_stop == 0) {
 		process_stop = 1;
 		r->no_taker = true;

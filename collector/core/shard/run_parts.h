@@ -20,6 +20,7 @@ struct run {
 	struct interfaces interfaces;
 	const char *titles[INTERFACES_MAX]; // as records call them
 	bool told[BROKEN_MAX]; // of sources that are broken, in the crew's order
+	bool told_own; // that connections of our own are collected
 
 	struct memory_room room; // before anything was taken
 	struct crew *crew;
@@ -66,6 +67,9 @@ void run_progress(struct run *r, uint64_t now_ns); // on a terminal
 
 // Tells of sources that broke, each once, and of those that came back. Whether any is broken now.
 bool run_say_broken(struct run *r);
+
+// Tells once when what goes to the brokers cannot all be left out.
+void run_say_own(struct run *r);
 
 // Tells of rows that did not arrive, by type and cause: what export lost, what the door could not
 // hand over, and segments that never reached the ledger. Whether there are any.

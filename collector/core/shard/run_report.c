@@ -2,6 +2,7 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/memory.h"
+#include "core/base/own_connections.h"
 #include "core/shard/run_parts.h"
 
 #include <inttypes.h>
@@ -164,6 +165,16 @@ bool run_say_broken(struct run *r)
 		any |= r->told[i];
 	}
 	return any;
+}
+
+void run_say_own(struct run *r)
+{
+	if (!r->live || r->told_own || own_connections_missed() == 0)
+		return;
+	r->told_own = true;
+	log_warning("some of what goes to the brokers is collected like anybody's: the kernel took "
+		    "no filter of them, or there are more than %d; name them in capture.filter",
+		OWN_CONNECTIONS_MAX);
 }
 
 bool run_sum_is_right(const struct run *r)
