@@ -20,7 +20,6 @@
 
 enum {
 	EMPTY_POLLS_MAX = 256, // in a row, before the first rest
-	REST_NS = 50 * 1000,
 	CHECKS_PER_S = 10,
 };
 
@@ -284,7 +283,7 @@ static int capture_receive(struct capture *capture, struct packet_batch *batch)
 	if (batch->count > 0)
 		return (int)batch->count;
 	if (empty_polls > EMPTY_POLLS_MAX)
-		nanosleep(&(struct timespec){.tv_nsec = REST_NS}, NULL);
+		nanosleep(&(struct timespec){.tv_nsec = (long)port_rest_ns(capture->port)}, NULL);
 	return err;
 }
 

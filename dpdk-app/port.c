@@ -18,15 +18,20 @@
 
 enum {
 	DESCRIPTORS_MAX = 4096, // 270 us of the smallest frames at 10 Gb/s
+	FRAME_BITS_MIN = 84 * 8,
 	MBUF_CACHE = 128, // of the pool, each polling thread's
 	KEY_USUAL = 40,
 	MBUF_BYTES = sizeof(struct rte_mbuf) + RTE_MBUF_DEFAULT_BUF_SIZE,
 };
 
+#define REST_MIN_NS (50 * NS_PER_US)
+#define REST_MAX_NS NS_PER_MS
+
 struct port {
 	uint16_t id;
 	uint16_t queues;
 	uint16_t users;
+	uint16_t descriptors; // of each queue
 	bool hashes; // shares packets out to its queues by RSS, so:
 	struct rte_eth_rss_conf hash;
 	bool started;
@@ -43,6 +48,7 @@ struct port {
 	uint64_t time_flag;
 	uint64_t lost_before[NIC_LOSS_COUNT]; // of the port's life before we opened it
 	uint64_t lost[NIC_LOSS_COUNT]; // as last seen, with that
+	_Atomic uint64_t rest_ns; // port_check() sets it, whoever polls reads it
 	atomic_bool removed; // set by DPDK's interrupt thread, or by who checks the port
 };
 
@@ -226,6 +232,8 @@ static int make_queues(struct port *port, const struct port_config *config, uint
 			"--no-huge give more by -m, or lower capture.buffer",
 			mbufs, rte_strerror(rte_errno));
 	int err = rte_eth_dev_adjust_nb_rx_tx_desc(port->id, &rx, &tx);
+	port->descriptors = rx;
+	port->rest_ns = port_rest_of(rx, RTE_ETH_SPEED_NUM_UNKNOWN);
 	if (err == 0 && (unsigned)rx * port->queues >= mbufs)
 		return capture_explain(error, -EINVAL,
 			"capture.buffer is too small: %u packet buffers, but port \"%s\" keeps %u "
@@ -497,6 +505,21 @@ uint64_t port_time(const struct port *port, const struct rte_mbuf *packet)
 	return port->ticks ? nic_clock_time(&port->clock, time) : time * NS_PER_US;
 }
 
+uint64_t port_rest_of(uint16_t descriptors, uint32_t mbps)
+{
+	if (mbps == RTE_ETH_SPEED_NUM_UNKNOWN)
+		mbps = RTE_ETH_SPEED_NUM_10G;
+	if (mbps == RTE_ETH_SPEED_NUM_NONE) // no link
+		return REST_MAX_NS;
+	uint64_t fills_ns = (uint64_t)descriptors * FRAME_BITS_MIN * 1000 / mbps;
+	return MIN(MAX(fills_ns / 4, REST_MIN_NS), REST_MAX_NS);
+}
+
+uint64_t port_rest_ns(const struct port *port)
+{
+	return atomic_load_explicit(&port->rest_ns, memory_order_relaxed);
+}
+
 bool port_stamps(const struct port *port)
 {
 	return port->time_field >= 0;
@@ -523,6 +546,8 @@ int port_check(struct port *port)
 	read_clocks(port);
 	if (rte_eth_link_get_nowait(port->id, &link) != 0)
 		return 0;
+	atomic_store_explicit(&port->rest_ns, port_rest_of(port->descriptors, link.link_speed),
+		memory_order_relaxed);
 	bool up = link.link_status == RTE_ETH_LINK_UP;
 	if (!up && clock_steady_ns() < port->link_due_ns)
 		return 0;

@@ -46,6 +46,13 @@ bool port_removed(const struct port *port); // any thread
 // Up to `max` packets of a queue, which are the caller's until it frees them.
 uint16_t port_receive(struct port *port, uint16_t queue, struct rte_mbuf **ret, uint16_t max);
 
+// How long a queue may be left alone when nothing comes, ns: a quarter of what it takes to fill
+// `descriptors` with the smallest frames (84 octets on the wire, IEEE 802.3) at `mbps`, but 50 us
+// to 1 ms. RTE_ETH_SPEED_NUM_UNKNOWN counts as 10 Gb/s.
+uint64_t port_rest_of(uint16_t descriptors, uint32_t mbps);
+// That of the port's queues, by its link as last seen; any thread.
+uint64_t port_rest_ns(const struct port *port);
+
 // The driver's own time of a packet, ns since 1970, or CAPTURE_NO_TIME where it gives none.
 uint64_t port_time(const struct port *port, const struct rte_mbuf *packet);
 bool port_stamps(const struct port *port); // whether it ever gives one

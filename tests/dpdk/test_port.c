@@ -1,5 +1,6 @@
-// Both directions of a flow land on one receive queue: by the key that a port is configured with
-// and DPDK's own Toeplitz hash, for random ends.
+// What is worked out of a port. Both directions of a flow land on one receive queue: by the key
+// that it is configured with and DPDK's own Toeplitz hash, for random ends. And how long one may
+// rest.
 #include "../../dpdk-app/port.h"
 
 #include <rte_thash.h>
@@ -55,11 +56,25 @@ static void test_ip6(void **)
 	check(4);
 }
 
+// 2048 of the smallest frames, 67.2 ns each, take 137.6 us at 10 Gb/s.
+static void test_rest(void **)
+{
+	assert_int_equal(port_rest_of(2048, 1000), 344064);
+	assert_int_equal(port_rest_of(512, 1000), 86016);
+	assert_int_equal(port_rest_of(4096, 10000), 68812);
+	assert_int_equal(port_rest_of(4096, UINT32_MAX), 68812); // nobody knows
+	assert_int_equal(port_rest_of(2048, 10000), 50000); // at the least
+	assert_int_equal(port_rest_of(4096, 400000), 50000);
+	assert_int_equal(port_rest_of(4096, 100), 1000000); // at the most
+	assert_int_equal(port_rest_of(64, 0), 1000000); // no link
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ip4),
 		cmocka_unit_test(test_ip6),
+		cmocka_unit_test(test_rest),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
