@@ -8,6 +8,10 @@
 #include <errno.h>
 #include <string.h>
 
+// So many octets ahead of what is written, and of what is read, lines are fetched where the other
+// end is another core's and had them last: some events, so that they have come when they are used.
+enum { AHEAD = 2048 };
+
 int event_ring_init(struct event_ring *ring, uint32_t size, struct counters *counters)
 {
 	REQUIRE((size & (size - 1)) == 0 && size >= 2 * EVENT_SIZE_MAX);
@@ -43,16 +47,29 @@ static void count_lost(struct counters *counters, enum event_kind kind)
 	}
 }
 
+// As far as was seen.
 static uint32_t octets_free(const struct event_ring *ring)
 {
-	uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_acquire);
+	return ring->size - (uint32_t)(ring->written - ring->tail_seen);
+}
 
-	return ring->size - (uint32_t)(ring->written - tail);
+static uint32_t look_at_tail(struct event_ring *ring)
+{
+	ring->tail_seen = atomic_load_explicit(&ring->tail, memory_order_acquire);
+	return octets_free(ring);
+}
+
+// As many lines as an event has.
+static inline void fetch_to_write(const struct event_ring *ring, size_t size)
+{
+	for (size_t i = 0; i < size; i += CACHE_LINE)
+		__builtin_prefetch(
+			ring->bytes + ((ring->written + AHEAD + i) & (ring->size - 1)), 1);
 }
 
 static void begin_anew(struct event_ring *ring)
 {
-	ring->written = ring->read = 0;
+	ring->written = ring->read = ring->tail_seen = ring->head_seen = 0;
 	atomic_store_explicit(&ring->head, 0, memory_order_relaxed);
 	atomic_store_explicit(&ring->tail, 0, memory_order_relaxed);
 }
@@ -67,8 +84,9 @@ void *event_ring_add(struct event_ring *ring, enum event_kind kind, size_t size)
 	uint32_t at = (uint32_t)ring->written & (ring->size - 1);
 	uint32_t to_end = ring->size - at;
 	uint32_t skipped = size > to_end ? to_end : 0;
+	uint32_t room = octets_free(ring);
 
-	if (skipped + size > octets_free(ring)) {
+	if (skipped + size > room && skipped + size > (room = look_at_tail(ring))) {
 		count_lost(ring->counters, kind);
 		return NULL;
 	}
@@ -81,12 +99,14 @@ void *event_ring_add(struct event_ring *ring, enum event_kind kind, size_t size)
 	event->kind = (uint8_t)kind;
 	ring->written += skipped + size;
 	ring->added++;
+	if (!ring->one_thread && room > 2 * AHEAD + size)
+		fetch_to_write(ring, size);
 	return event;
 }
 
-uint32_t event_ring_room(const struct event_ring *ring)
+uint32_t event_ring_room(struct event_ring *ring)
 {
-	uint32_t free = octets_free(ring);
+	uint32_t free = look_at_tail(ring);
 	uint32_t to_end = ring->size - ((uint32_t)ring->written & (ring->size - 1));
 
 	if (free <= to_end)
@@ -130,10 +150,20 @@ bool event_ring_ended(const struct event_ring *ring)
 	return atomic_load_explicit(&ring->ended, memory_order_acquire);
 }
 
+// Not beyond what is published: there the producer writes.
+static inline void fetch_to_read(const struct event_ring *ring, uint32_t size)
+{
+	for (uint32_t i = 0; i < size && ring->read + AHEAD + i < ring->head_seen; i += CACHE_LINE)
+		__builtin_prefetch(ring->bytes + ((ring->read + AHEAD + i) & (ring->size - 1)));
+}
+
 const struct event *event_ring_peek(struct event_ring *ring)
 {
-	if (ring->read == atomic_load_explicit(&ring->head, memory_order_acquire))
-		return NULL;
+	if (ring->read == ring->head_seen) {
+		ring->head_seen = atomic_load_explicit(&ring->head, memory_order_acquire);
+		if (ring->read == ring->head_seen)
+			return NULL;
+	}
 	uint32_t at = (uint32_t)ring->read & (ring->size - 1);
 	const struct event *event = (const struct event *)(ring->bytes + at);
 
@@ -142,6 +172,8 @@ const struct event *event_ring_peek(struct event_ring *ring)
 		ring->read += ring->size - at;
 		event = (const struct event *)ring->bytes;
 	}
+	if (!ring->one_thread)
+		fetch_to_read(ring, event->size);
 	return event;
 }
 
@@ -160,9 +192,10 @@ void event_ring_pop(struct event_ring *ring)
 	event_ring_release(ring);
 }
 
-uint32_t event_ring_waiting(const struct event_ring *ring)
+uint32_t event_ring_waiting(struct event_ring *ring)
 {
-	return (uint32_t)(atomic_load_explicit(&ring->head, memory_order_acquire) - ring->read);
+	ring->head_seen = atomic_load_explicit(&ring->head, memory_order_acquire);
+	return (uint32_t)(ring->head_seen - ring->read);
 }
 
 uint64_t event_ring_clock(const struct event_ring *ring)

@@ -16,18 +16,22 @@
 struct event_ring {
 	uint8_t *bytes;
 	uint32_t size; // power of two
-	uint64_t written; // producer: reserved and filled so far
-	uint32_t added; // producer: events so far, as they count up for ever
 	bool one_thread; // turns both ends (set after init): an empty ring begins anew
+	struct counters *counters; // the producer's
+	// Each end's own, and what it tells the other, in lines of their own: what one core writes
+	// with every event the other would wait for with every event.
+	_Alignas(CACHE_LINE) uint64_t written; // producer: reserved and filled so far
+	uint64_t tail_seen; // producer
+	uint32_t added; // producer: events so far, as they count up for ever
 	_Alignas(CACHE_LINE) _Atomic uint64_t head; // producer: wo, consumer: ro
 	_Atomic uint64_t clock_ns; // producer: wo, consumer: ro
 	_Atomic bool ended; // producer: wo, consumer: ro
 	_Alignas(CACHE_LINE) _Atomic uint64_t tail; // consumer: wo, producer: ro
 	_Atomic uint32_t released; // consumer: wo, producer: ro; of those added
 	_Atomic bool paused; // consumer: wo, producer: ro
-	uint64_t read; // consumer
+	_Alignas(CACHE_LINE) uint64_t read; // consumer
+	uint64_t head_seen; // consumer
 	uint32_t passed; // consumer
-	struct counters *counters; // the producer's
 };
 
 // `size` octets, a power of two. Returns 0 or -ENOMEM.
@@ -40,7 +44,7 @@ void event_ring_fini(struct event_ring *ring);
 void *event_ring_add(struct event_ring *ring, enum event_kind kind, size_t size);
 
 // Producer: octets free. A turn starts only when a batch's worst case fits.
-uint32_t event_ring_room(const struct event_ring *ring);
+uint32_t event_ring_room(struct event_ring *ring);
 
 // Producer: events that the consumer has not released; whether the consumer has paused it.
 uint32_t event_ring_held(const struct event_ring *ring);
@@ -65,6 +69,6 @@ static inline void event_ring_pass(struct event_ring *ring, const struct event *
 }
 void event_ring_release(struct event_ring *ring);
 void event_ring_pause(struct event_ring *ring, bool paused); // consumer
-uint32_t event_ring_waiting(const struct event_ring *ring); // octets of events not yet popped
+uint32_t event_ring_waiting(struct event_ring *ring); // octets of events not yet popped
 uint64_t event_ring_clock(const struct event_ring *ring);
 bool event_ring_ended(const struct event_ring *ring); // all its events are there
