@@ -31,12 +31,15 @@ enum {
 	BUFFER_BYTES = 2048, // with all that DPDK puts around it
 	OTHER_MIB = 512, // rings, and what the port and EAL take
 	CACHE = 128, // buffers that a core keeps
+	SPARE = 4 * CACHE, // which keep others waiting in other cores' caches
 	SKIPPED = 77,
 	FAILED = 1,
 };
 
 static struct rte_ring *rings[QUEUES_MAX], *sent;
-static unsigned queues, buffers;
+static struct rte_mempool *pools[QUEUES_MAX];
+static struct rte_mbuf *probe; // a frame's head, to be hashed
+static unsigned queues, buffers, queue_buffers[QUEUES_MAX];
 static double first_s,
 	drained_s; // CPU of the process: before the first packet, while the queues emptied
 
@@ -81,15 +84,42 @@ static uint32_t hash_of(const struct rte_mbuf *m)
 	return rte_softrss((uint32_t *)&tuple, words, port_symmetric_key);
 }
 
-static bool put(struct rte_mempool *pool, const uint8_t *bytes, uint32_t len)
+static uint32_t buffers_for(uint32_t len)
 {
+	return (len + ROOM - 1) / ROOM;
+}
+
+static unsigned queue_of(const uint8_t *bytes, uint32_t len)
+{
+	uint16_t head = (uint16_t)RTE_MIN(len, (uint32_t)ROOM);
+
+	rte_pktmbuf_reset(probe);
+	memcpy(rte_pktmbuf_append(probe, head), bytes, head);
+	return hash_of(probe) % queues;
+}
+
+static bool count_all(const uint8_t *, uint32_t len)
+{
+	buffers += buffers_for(len);
+	return true;
+}
+
+static bool count_by_queue(const uint8_t *bytes, uint32_t len)
+{
+	queue_buffers[queue_of(bytes, len)] += buffers_for(len);
+	return true;
+}
+
+static bool put(const uint8_t *bytes, uint32_t len)
+{
+	unsigned queue = queue_of(bytes, len);
 	struct rte_mbuf *whole = NULL;
 
 	while (len > 0) {
-		struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
+		struct rte_mbuf *m = rte_pktmbuf_alloc(pools[queue]);
 		if (m == NULL)
 			return false;
-		uint16_t here = (uint16_t)RTE_MIN(len, (uint32_t)rte_pktmbuf_tailroom(m));
+		uint16_t here = (uint16_t)RTE_MIN(len, (uint32_t)ROOM);
 		memcpy(rte_pktmbuf_append(m, here), bytes, here);
 		if (whole == NULL)
 			whole = m;
@@ -98,51 +128,52 @@ static bool put(struct rte_mempool *pool, const uint8_t *bytes, uint32_t len)
 		bytes += here;
 		len -= here;
 	}
-	return whole == NULL || rte_ring_enqueue(rings[hash_of(whole) % queues], whole) == 0;
+	return whole == NULL || rte_ring_enqueue(rings[queue], whole) == 0;
 }
 
-static pcap_t *open_file(const char *file)
+// How many frames `handle` took.
+static unsigned each_frame(const char *file, bool (*handle)(const uint8_t *bytes, uint32_t len))
 {
 	char why[PCAP_ERRBUF_SIZE];
-	pcap_t *pcap = pcap_open_offline(file, why);
+	struct pcap_pkthdr *head;
+	const u_char *bytes;
+	unsigned frames = 0;
 
+	pcap_t *pcap = pcap_open_offline(file, why);
 	if (pcap == NULL) {
 		fprintf(stderr, "%s\n", why);
 		exit(FAILED);
 	}
-	return pcap;
-}
-
-static unsigned buffers_for(const char *file)
-{
-	struct pcap_pkthdr *head;
-	const u_char *bytes;
-	unsigned count = (RTE_MAX_LCORE + 1) * CACHE;
-
-	pcap_t *pcap = open_file(file);
-	while (pcap_next_ex(pcap, &head, &bytes) == 1)
-		count += (head->caplen + ROOM - 1) / ROOM;
+	while (pcap_next_ex(pcap, &head, &bytes) == 1 && handle(bytes, head->caplen))
+		frames++;
 	pcap_close(pcap);
-	return count;
+	return frames;
 }
 
-static unsigned load(const char *file)
+static struct rte_mempool *make_pool(const char *name, unsigned size)
 {
-	struct pcap_pkthdr *head;
-	const u_char *bytes;
-	unsigned count = 0;
-
 	struct rte_mempool *pool = rte_pktmbuf_pool_create(
-		"frames", buffers, CACHE, 0, RTE_PKTMBUF_HEADROOM + ROOM, 0);
+		name, size + SPARE, CACHE, 0, RTE_PKTMBUF_HEADROOM + ROOM, 0);
+
 	if (pool == NULL) {
 		fputs("no memory for frames\n", stderr);
 		exit(FAILED);
 	}
-	pcap_t *pcap = open_file(file);
-	while (pcap_next_ex(pcap, &head, &bytes) == 1 && put(pool, bytes, head->caplen))
-		count++;
-	pcap_close(pcap);
-	return count;
+	return pool;
+}
+
+// A pool for each queue: a NIC takes a buffer for each that comes back, here they only come back,
+// and into one pool all cores would at once.
+static unsigned load(const char *file)
+{
+	probe = rte_pktmbuf_alloc(make_pool("probe", 0));
+	each_frame(file, count_by_queue);
+	for (unsigned q = 0; q < queues; q++) {
+		char name[24];
+		snprintf(name, sizeof(name), "frames-%u", q);
+		pools[q] = make_pool(name, queue_buffers[q]);
+	}
+	return each_frame(file, put);
 }
 
 static bool make_port(void)
@@ -210,7 +241,7 @@ int main(int argc, char **argv)
 	if (argc < 4)
 		return FAILED;
 	queues = (unsigned)RTE_MIN(atoi(argv[2]), (int)QUEUES_MAX);
-	buffers = buffers_for(argv[1]);
+	each_frame(argv[1], count_all);
 	if (!start_eal(argv[0], argv[3]) || !make_port()) {
 		fputs("SKIPPED: DPDK does not start on this machine, not even with --no-huge\n",
 			stderr);
