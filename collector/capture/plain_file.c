@@ -105,38 +105,56 @@ static void fill(struct plain_file *file)
 	go_to(file, (size_t)(offset - window->offset));
 }
 
-static bool next(struct plain_file *file, struct packet *p)
+// Whether the index has a record; finds more when it has none left.
+static bool has_next(struct plain_file *file)
 {
 	struct record_index *index = &file->index;
 
-	if (unlikely(index->next == index->count)) {
+	if (unlikely(index->next == index->count))
 		record_index_fill(
 			index, file->window->bytes, file->window->size, file->at, &file->kind);
-		if (index->count == 0)
-			return false;
-	}
-	size_t at = index->at[index->next];
-	const uint8_t *head = file->window->bytes + at;
-	size_t left = file->window->size - at;
-	struct {
-		uint32_t seconds, fraction, cap_len, wire_len;
-	} record;
-	static_assert(sizeof(record) == RECORD_HEAD);
+	return index->next < index->count;
+}
 
-	// A file that is written to while it is mapped is no longer what the index says.
-	memcpy(&record, head, sizeof(record));
-	if (unlikely(record.cap_len > file->kind.len_max || record.cap_len > left - RECORD_HEAD))
-		return false;
-	if (unlikely(record.cap_len == 0 && !file_window_whole(file->window)))
-		return false;
-	index->next++;
-	file->at = at + RECORD_HEAD + record.cap_len;
-	uint64_t fraction_ns = record.fraction * file->fraction_unit_ns;
-	p->data = head + RECORD_HEAD;
-	p->ts_ns = record.seconds * NS_PER_S + (fraction_ns < NS_PER_S ? fraction_ns : 0);
-	p->cap_len = record.cap_len;
-	p->wire_len = MAX(record.wire_len, record.cap_len);
-	return true;
+// Adds the records of the index to the batch, as many as there is room for. Returns whether all of
+// them are what the index says: a file that is written to while it is mapped may no longer be.
+static bool take(struct plain_file *file, struct packet_batch *batch, uint8_t iface)
+{
+	struct record_index *index = &file->index;
+	const uint32_t *starts = &index->at[index->next];
+	const uint8_t *bytes = file->window->bytes;
+	const size_t size = file->window->size;
+	const uint32_t len_max = file->kind.len_max;
+	const uint64_t unit_ns = file->fraction_unit_ns;
+	struct packet *packets = &batch->packets[batch->count];
+	uint32_t most = MIN(PACKET_BATCH_MAX - batch->count, index->count - index->next), i;
+	size_t end = file->at;
+
+	for (i = 0; i < most; i++) {
+		struct packet *p = &packets[i];
+		size_t at = starts[i];
+		struct {
+			uint32_t seconds, fraction, cap_len, wire_len;
+		} record;
+		static_assert(sizeof(record) == RECORD_HEAD);
+
+		memcpy(&record, bytes + at, sizeof(record));
+		if (unlikely(record.cap_len > len_max || record.cap_len > size - at - RECORD_HEAD))
+			break;
+		if (unlikely(record.cap_len == 0 && !file_window_whole(file->window)))
+			break;
+		end = at + RECORD_HEAD + record.cap_len;
+		uint64_t fraction_ns = record.fraction * unit_ns;
+		p->data = bytes + at + RECORD_HEAD;
+		p->ts_ns = record.seconds * NS_PER_S + (fraction_ns < NS_PER_S ? fraction_ns : 0);
+		p->cap_len = record.cap_len;
+		p->wire_len = MAX(record.wire_len, record.cap_len);
+		p->iface = iface;
+	}
+	file->at = end;
+	index->next += i;
+	batch->count += i;
+	return i == most;
 }
 
 void plain_file_receive(struct plain_file *file, struct packet_batch *batch, uint8_t iface)
@@ -144,8 +162,9 @@ void plain_file_receive(struct plain_file *file, struct packet_batch *batch, uin
 	fill(file);
 	size_t begin = file->at;
 	batch->count = 0;
-	while (batch->count < PACKET_BATCH_MAX && next(file, &batch->packets[batch->count]))
-		batch->packets[batch->count++].iface = iface;
+	while (batch->count < PACKET_BATCH_MAX && has_next(file))
+		if (unlikely(!take(file, batch, iface)))
+			break;
 	// Some of that may be zeros that never were in the file.
 	if (unlikely(file_window_cut(file->window))) {
 		go_to(file, begin);
