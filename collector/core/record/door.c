@@ -4,6 +4,7 @@
 
 #include "core/record/read.h"
 
+#include <endian.h>
 #include <errno.h>
 
 void door_compile(struct record *d)
@@ -110,6 +111,18 @@ static void truncate_bits(uint8_t *bytes, size_t len, unsigned bits)
 	memset(bytes + whole + 1, 0, len - whole - 1);
 }
 
+// The same of an IPv4 address as it is written, which most are, in one word: octets that were only
+// just written are slow to read as a whole.
+static uint8_t *put_truncated_ip4(uint8_t *at, unsigned id, const uint8_t *ip, unsigned bits)
+{
+	uint32_t word;
+
+	memcpy(&word, ip, sizeof(word));
+	if (bits < 32)
+		word &= htobe32(~(UINT32_MAX >> bits));
+	return put_bytes(at, id, octets((const uint8_t *)&word, sizeof(word)));
+}
+
 // Whether an address that a name spells out is one of a local end, by the address alone.
 static bool ip_is_private(const uint8_t *ip, unsigned len)
 {
@@ -184,6 +197,8 @@ uint8_t *put_changed_bytes(struct record *d, uint8_t *at, enum record_type type,
 	}
 	if (action != POLICY_TRUNCATE || value.len > sizeof(changed))
 		return at;
+	if (likely(value.len == 4))
+		return put_truncated_ip4(at, id, value.at, bits.v4);
 	memcpy(changed, value.at, value.len);
 	truncate_bits(changed, value.len, value.len == 16 ? bits.v6 : bits.v4);
 	return put_bytes(at, id, octets(changed, value.len));
