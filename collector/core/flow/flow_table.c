@@ -28,7 +28,7 @@ enum {
 	CONVERSATION_PACKETS = 6, // a handshake, a question and its answer are fewer
 };
 
-#define WALK_AHEAD_NS (51 * NS_PER_MS) // the wheel's slots that come next
+#define WALK_AHEAD_NS (34 * NS_PER_MS) // the wheel's slots that come next
 
 enum timeout_class { TIMEOUT_TCP, TIMEOUT_UDP, TIMEOUT_OTHER, TIMEOUT_CLOSED, TIMEOUT_COUNT };
 
