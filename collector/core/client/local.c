@@ -106,15 +106,13 @@ void local_announce(
 	local->announced++;
 }
 
-bool local_holds(const struct local_networks *local, const uint8_t *ip, bool ip6, uint64_t known_ns)
+bool local_prefix_holds(
+	const struct local_networks *local, const uint8_t *ip, bool ip6, uint64_t known_ns)
 {
 	uint64_t words[2];
-	uint32_t first = local->first[ip6][ip[0]];
 
-	if (first == 0)
-		return false;
 	address_words(ip, ip6, words);
-	for (uint32_t i = first - 1; i < local->count; i++) {
+	for (uint32_t i = local->first[ip6][ip[0]] - 1u; i < local->count; i++) {
 		const struct local_prefix *p = &local->prefixes[i];
 		if (prefix_holds(p, words, ip6) && p->since_ns <= known_ns)
 			return true;
@@ -122,24 +120,21 @@ bool local_holds(const struct local_networks *local, const uint8_t *ip, bool ip6
 	return false;
 }
 
-bool ip_is_host(const uint8_t *ip, bool ip6)
+bool ip6_is_host(const uint8_t *ip)
 {
 	static const uint8_t zero[16];
 
-	if (!ip6)
-		// 0.0.0.0/8 "this network", loopback, multicast, 255.255.255.255 (RFC 6890).
-		return ip[0] != 0 && ip[0] != 127 && ip[0] < 224;
 	if (ip[0] == 0xff)
 		return false;
 	return memcmp(ip, zero, 15) != 0 || ip[15] > 1;
 }
 
-bool local_is_broadcast(const struct local_networks *local, const uint8_t *ip)
+bool local_prefix_ends(const struct local_networks *local, const uint8_t *ip)
 {
 	uint64_t words[2];
 	uint32_t first = local->first[0][ip[0]];
 
-	if ((ip[3] & 3) != 3 || first == 0) // no prefix of up to 30 bits ends so
+	if (first == 0)
 		return false;
 	address_words(ip, false, words);
 	for (uint32_t i = first - 1; i < local->count; i++) {

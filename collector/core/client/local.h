@@ -41,12 +41,29 @@ int local_add(struct local_networks *local, const struct local_prefix *prefix);
 void local_announce(
 	struct local_networks *local, const uint8_t *ip, uint8_t prefix_len, uint64_t when_ns);
 
-// Whether a prefix known by `known_ns` holds the address.
-bool local_holds(
+// What is left of the three questions below when the first octets alone do not answer them.
+bool local_prefix_holds(
 	const struct local_networks *local, const uint8_t *ip, bool ip6, uint64_t known_ns);
+bool local_prefix_ends(const struct local_networks *local, const uint8_t *ip);
+bool ip6_is_host(const uint8_t *ip);
+
+// Whether a prefix known by `known_ns` holds the address.
+static inline bool local_holds(
+	const struct local_networks *local, const uint8_t *ip, bool ip6, uint64_t known_ns)
+{
+	return local->first[ip6][ip[0]] != 0 && local_prefix_holds(local, ip, ip6, known_ns);
+}
 
 // Whether an address can be one host's at all: not unspecified, loopback, multicast or broadcast.
-bool ip_is_host(const uint8_t *ip, bool ip6);
+static inline bool ip_is_host(const uint8_t *ip, bool ip6)
+{
+	// 0.0.0.0/8 "this network", loopback, multicast, 255.255.255.255 (RFC 6890).
+	return ip6 ? ip6_is_host(ip) : ip[0] != 0 && ip[0] != 127 && ip[0] < 224;
+}
 
-// Whether it is the last address of a local IPv4 prefix: a directed broadcast.
-bool local_is_broadcast(const struct local_networks *local, const uint8_t *ip);
+// Whether it is the last address of a local IPv4 prefix: a directed broadcast. No prefix of up to
+// 30 bits ends otherwise.
+static inline bool local_is_broadcast(const struct local_networks *local, const uint8_t *ip)
+{
+	return (ip[3] & 3) == 3 && local_prefix_ends(local, ip);
+}
