@@ -58,6 +58,7 @@ struct flow_table {
 	uint32_t flush_bucket;
 	struct wheel_walk walk; // ahead of what is due
 	uint64_t walk_until_ns;
+	bool walk_done; // for the batch at hand: it has met all, and all have rested
 	uint32_t walked[WALKED]; // the last it met; a ring
 	uint32_t walked_count;
 	uint32_t walked_rest; // of these the next whose bucket is got under way
@@ -403,6 +404,7 @@ static __attribute__((noinline)) void step_ahead(struct flow_table *t)
 	uint32_t lag = t->walked_count - t->walked_rest;
 	if (lag > (met ? WALK_REST : 0))
 		prefetch_rest(t, t->walked[t->walked_rest++ % WALKED]);
+	t->walk_done = !met && lag == 0;
 	if (!met)
 		return;
 	uint32_t idx = flow_wheel_walk(t->wheel, &t->walk);
@@ -663,6 +665,7 @@ void flow_table_prepare(struct flow_table *t, struct packet_batch *batch)
 	bool vlan_in_key = t->settings.vlan_in_key;
 
 	t->walk_until_ns = batch->now_ns + WALK_AHEAD_NS;
+	t->walk_done = false;
 	for (uint32_t i = 0; i < batch->count; i++) {
 		struct packet *p = &batch->packets[i];
 		struct flow_key *key = &t->keys[i];
@@ -894,7 +897,7 @@ uint32_t flow_table_update(struct flow_table *t, struct packet_batch *batch, uin
 		struct packet *p = &batch->packets[i];
 		struct flow *flow = t->candidates[i];
 
-		if ((i & between) == 0)
+		if ((i & between) == 0 && !t->walk_done)
 			step_ahead(t);
 		if (unlikely(p->fate != PACKET_FLOW)) {
 			watched |= UINT64_C(1) << i;
