@@ -48,6 +48,8 @@ struct capture {
 // In a row, of all captures that this thread polls: one of them that is silent must not hold up the
 // others.
 static _Thread_local uint32_t empty_polls;
+// The shortest rest of those polled since: a slow port's would be too long for a fast one.
+static _Thread_local uint64_t rest_ns;
 
 static size_t joined_size(const struct capture *capture)
 {
@@ -241,6 +243,8 @@ static void fetch(struct capture *capture, struct packet_batch *batch)
 	count += poll_queues(capture, burst + count, (uint16_t)(PACKET_BATCH_MAX - count));
 	for (uint16_t i = 0; i < count; i++)
 		keep(capture, batch, burst[i]);
+	uint64_t port_ns = port_rest_ns(capture->port);
+	rest_ns = empty_polls == 0 ? port_ns : MIN(rest_ns, port_ns);
 	empty_polls = count > 0 ? 0 : empty_polls + 1;
 }
 
@@ -283,7 +287,7 @@ static int capture_receive(struct capture *capture, struct packet_batch *batch)
 	if (batch->count > 0)
 		return (int)batch->count;
 	if (empty_polls > EMPTY_POLLS_MAX)
-		nanosleep(&(struct timespec){.tv_nsec = (long)port_rest_ns(capture->port)}, NULL);
+		nanosleep(&(struct timespec){.tv_nsec = (long)rest_ns}, NULL);
 	return err;
 }
 
