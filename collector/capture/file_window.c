@@ -100,7 +100,7 @@ void file_window_let_go(struct file_window *window)
 
 int file_window_move(struct file_window *window, uint64_t offset)
 {
-	uint64_t start = offset & ~(uint64_t)(page_size - 1);
+	uint64_t start = offset & ~(uint64_t)(FILE_WINDOW_STEP - 1);
 	struct stat st;
 
 	if (fstat(window->fd, &st) != 0)

@@ -18,7 +18,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { FILE_WINDOW_SIZE = 8 << 20 }; // octets mapped at once, but a page
+enum {
+	FILE_WINDOW_SIZE = 10 << 20, // octets mapped at once
+	// Where a window may begin: a huge page of the usual size, so that what the page cache has
+	// in such (ext4 and XFS of today) is mapped by one entry each and not by 512.
+	FILE_WINDOW_STEP = 2 << 20,
+};
 
 struct file_window {
 	int fd; // borrowed
@@ -33,9 +38,9 @@ struct file_window {
 // Returns 0, or -ENOBUFS: too many windows are open. Nothing is mapped yet.
 int file_window_open(struct file_window *window, int fd);
 
-// Maps from `offset` (or a little before) on, up to FILE_WINDOW_SIZE octets as far as the file goes
-// now. What was mapped before is gone. Returns 0, -ENODATA when the file ends there, or -errno
-// where it cannot be mapped so; the window is then as before.
+// Maps from `offset`, or less than FILE_WINDOW_STEP before it, FILE_WINDOW_SIZE octets as far as
+// the file goes now. What was mapped before is gone. Returns 0, -ENODATA when the file ends there,
+// or -errno where it cannot be mapped so; the window is then as before.
 int file_window_move(struct file_window *window, uint64_t offset);
 
 // Whether a page was found gone since the window was moved: the file has been cut.

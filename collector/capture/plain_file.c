@@ -30,7 +30,7 @@ bool plain_file_open(struct plain_file *file, int fd, uint32_t len_max)
 	if ((head.magic != MAGIC_MICROSECONDS && head.magic != MAGIC_NANOSECONDS) ||
 		head.major != 2 || head.minor != 4)
 		return false;
-	REQUIRE(FILE_WINDOW_SIZE / 2 >= len_max + RECORD_HEAD);
+	REQUIRE(FILE_WINDOW_SIZE - FILE_WINDOW_STEP >= len_max + RECORD_HEAD);
 	memset(file->windows, 0, sizeof(file->windows));
 	file->window = &file->windows[0];
 	file->fraction_unit_ns = head.magic == MAGIC_NANOSECONDS ? 1 : NS_PER_US;
