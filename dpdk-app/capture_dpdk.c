@@ -163,7 +163,7 @@ static int capture_open(struct capture **ret, const struct capture_config *confi
 		capture_close(capture);
 		return err;
 	}
-	capture_clock_start(&capture->clock);
+	capture_clock_start(&capture->clock, config->wall_offset_ns);
 	*ret = capture;
 	return 0;
 }

@@ -52,7 +52,8 @@ bool byte_stream_needed(int fd)
 		unpack_needed(magic);
 }
 
-// Reads once, waiting. Returns 0 or -errno.
+// Reads once, waiting, whoever's descriptor it is: one shared with others may be set not to wait.
+// Returns 0 or -errno.
 static int read_some(struct byte_stream *s)
 {
 	if (s->in_at > 0) {
@@ -62,9 +63,12 @@ static int read_some(struct byte_stream *s)
 	}
 	if (s->ended || s->in_end == IN_SIZE)
 		return 0;
-	ssize_t got = read(s->fd, s->in + s->in_end, IN_SIZE - s->in_end);
-	if (got < 0)
-		return -errno;
+	ssize_t got;
+	while ((got = read(s->fd, s->in + s->in_end, IN_SIZE - s->in_end)) < 0) {
+		struct pollfd wait = {.fd = s->fd, .events = POLLIN};
+		if (errno != EAGAIN || poll(&wait, 1, -1) < 0)
+			return -errno;
+	}
 	s->ended = got == 0;
 	s->in_end += (uint32_t)got;
 	s->read_bytes += (uint64_t)got;

@@ -199,11 +199,12 @@ int file_receive(struct capture *capture, struct packet_batch *batch)
 		: capture->stream != NULL ? dispatch_stream(capture, batch)
 					  : frames_dispatch(capture, batch);
 	bool interrupted = status < 0 && errno == EINTR;
-	frames_set_time(capture, batch, batch_full(capture, batch));
+	bool broken_off = status < 0 && !interrupted;
+	frames_set_time(capture, batch, !broken_off && batch_full(capture, batch));
 	if (interrupted || capture->quiet)
 		return (int)batch->count; // no damage: whoever caught the signal knows what follows
 	const char *broken = capture->stream != NULL ? byte_stream_error(capture->stream) : NULL;
-	if (status < 0 || (batch->count == 0 && broken != NULL)) {
+	if (broken_off || (batch->count == 0 && broken != NULL)) {
 		capture->failed = capture_explain(capture->error, -EBADMSG,
 			"\"%s\" is damaged or cut after packet %llu: %s", capture->name,
 			(unsigned long long)capture->packets,

@@ -23,6 +23,8 @@ int filter_compile(struct capture *capture, const char *filter, char error[CAPTU
 {
 	free(capture->filter_text);
 	capture->filter_text = filter != NULL && *filter != '\0' ? strdup(filter) : NULL;
+	if (capture->filter_text == NULL && filter != NULL && *filter != '\0')
+		return capture_explain(error, -ENOMEM, "no memory for the capture filter");
 	if (pcap_compile(capture->pcap, &capture->filter, filter != NULL ? filter : "", 1,
 		    PCAP_NETMASK_UNKNOWN) == 0)
 		return 0;

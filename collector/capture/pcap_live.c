@@ -71,7 +71,8 @@ int live_open(struct capture *capture, const struct capture_config *config,
 			error, -EIO, "interface \"%s\" cannot be waited for", config->interface);
 	interface_watch_start(&capture->interface, capture->fd, capture->name, config->promiscuous);
 	capture->shared_out = config->queues > 1;
-	capture_clock_start(&capture->clock);
+	capture_clock_start(&capture->clock, config->wall_offset_ns);
+	capture->counts_nic = config->first == NULL;
 	memory_prefault(capture->frames, FRAMES_SIZE);
 	return 0;
 }
@@ -204,7 +205,8 @@ void live_stats(struct capture *capture, struct capture_stats *ret)
 		capture->stats.dropped_kernel += counts.ps_drop - capture->kernel_last;
 		// That of an interface made anew begins at 0.
 		int32_t nic = (int32_t)(counts.ps_ifdrop - capture->nic_last);
-		capture->stats.dropped_nic += (uint32_t)MAX(nic, 0);
+		if (capture->counts_nic)
+			capture->stats.dropped_nic += (uint32_t)MAX(nic, 0);
 		capture->kernel_last = counts.ps_drop;
 		capture->nic_last = counts.ps_ifdrop;
 	}

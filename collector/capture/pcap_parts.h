@@ -48,6 +48,7 @@ struct capture {
 	struct bpf_program filter; // of several queues: for start()
 	char *filter_text; // the operator's; NULL: none
 	uint32_t own_known; // of our own connections, those that the filter leaves out
+	bool counts_nic; // what the interface lost: each of its queues is told all of it
 	struct capture_stats stats;
 	uint32_t kernel_last, nic_last; // libpcap's counts, which wrap
 };

@@ -89,12 +89,15 @@ static int step_zstd(struct unpack *u, const uint8_t **from, const uint8_t *from
 	return 0;
 }
 
-// A gzip file may be several streams, one after the other.
+// A gzip file may be several streams, one after the other, and be filled up with zeros as a tape's
+// block is (gzip(1), "Caveats").
 static int step_gzip(struct unpack *u, const uint8_t **from, const uint8_t *from_end, uint8_t **to,
 	uint8_t *to_end)
 {
 	z_stream *z = &u->gzip;
 
+	while (u->whole && *from < from_end && **from == 0)
+		(*from)++;
 	if (u->whole && *from == from_end)
 		return 0;
 	u->whole = false;

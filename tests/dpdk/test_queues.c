@@ -5,6 +5,7 @@
 #define ALLOW_EXPERIMENTAL_API // rte_dev_event_callback_process()
 #include "../../dpdk-app/capture_dpdk.h"
 #include "../../dpdk-app/place.h"
+#include "core/packet/capture_clock.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -84,6 +85,7 @@ static struct capture *open_queue(
 		.iface = 5,
 		.queues = queues,
 		.first = first,
+		.wall_offset_ns = capture_clock_wall_offset_ns(),
 	};
 	char error[CAPTURE_ERROR_SIZE] = "";
 	struct capture *capture = NULL;

@@ -294,10 +294,10 @@ static void write_two(bool big, bool ng)
 	fclose(w.file);
 }
 
-// Whole, and as two compressed streams one after the other.
+// Whole, as two compressed streams one after the other, and filled up to a tape's block.
 static void compressed(void **)
 {
-	uint8_t plain[1024], packed[2048];
+	uint8_t plain[1024], packed[4096];
 
 	for (unsigned i = 0; i < 2 * 2 * ARRAY_COUNT(packs); i++) {
 		pack *how = packs[i / 4];
@@ -308,6 +308,11 @@ static void compressed(void **)
 		size_t first = how(packed, sizeof(packed), plain, 70);
 		size_t second = how(packed + first, sizeof(packed) - first, plain + 70, len - 70);
 		write_all(packed, first + second);
+		expect_two(123456000);
+		if (how != pack_gzip)
+			continue;
+		memset(packed + first + second, 0, 512);
+		write_all(packed, first + second + 512);
 		expect_two(123456000);
 	}
 }
@@ -388,6 +393,78 @@ static void slow_pipe(void **)
 		close(ends[0]);
 		dup2(stdin_was, STDIN_FILENO);
 		close(stdin_was);
+	}
+}
+
+static int stdin_from(int fd)
+{
+	int was = dup(STDIN_FILENO);
+
+	assert_true(dup2(fd, STDIN_FILENO) >= 0);
+	close(fd);
+	return was;
+}
+
+static void stdin_back(int was)
+{
+	dup2(was, STDIN_FILENO);
+	close(was);
+}
+
+// Somebody else may have set the descriptor not to wait, for all who share it.
+static void pipe_that_does_not_wait(void **)
+{
+	uint8_t bytes[1024];
+	int ends[2];
+
+	write_two(false, false);
+	size_t len = read_all(bytes, sizeof(bytes));
+	assert_int_equal(pipe2(ends, O_NONBLOCK), 0);
+	pid_t child = fork();
+	if (child == 0) {
+		usleep(100000);
+		_exit(write(ends[1], bytes, len) == (ssize_t)len ? 0 : 1);
+	}
+	assert_true(child > 0);
+	close(ends[1]);
+	int was = stdin_from(ends[0]), status, count = 0, got;
+	struct capture *capture = open_path("-");
+	while ((got = ops->receive(capture, &batch)) >= 0)
+		count += got;
+	assert_int_equal(got, -ENODATA);
+	assert_int_equal(count, 2);
+	ops->close(capture);
+	stdin_back(was);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
+// The packet before the break would have waited for the one after it, to be believed.
+static void broken_off_after_a_leap(void **)
+{
+	uint8_t bytes[1024], packed[1024];
+
+	struct writer w = writer_open(false);
+	pcap_head(&w, 0xa1b2c3d4, 1);
+	pcap_record(&w, 1500000000, 0, 61, 61, 'a');
+	pcap_record(&w, 1500000000 + 3 * 86400, 0, 61, 61, 'b');
+	pcap_record(&w, 1500000000 + 3 * 86400, 0, 61, 61, 'c');
+	fclose(w.file);
+	size_t len = read_all(bytes, sizeof(bytes)) - 1;
+	for (unsigned i = 0; i < 1 + ARRAY_COUNT(packs); i++) {
+		bool plain = i == ARRAY_COUNT(packs);
+		write_all(plain ? bytes : packed,
+			plain ? len : packs[i](packed, sizeof(packed), bytes, len));
+		struct capture *capture = open_path(path);
+		int count = 0, got;
+		while ((got = ops->receive(capture, &batch)) >= 0) {
+			for (int k = 0; k < got; k++)
+				assert_int_equal(batch.packets[k].data[0], 'a' + count + k);
+			count += got;
+		}
+		assert_int_equal(got, -EBADMSG);
+		assert_int_equal(count, 2);
+		ops->close(capture);
 	}
 }
 
@@ -954,8 +1031,9 @@ static void live(void **)
 		.filter = "udp and not dst port 7778",
 		.snaplen = 96,
 		.buffer_bytes = 4 << 20,
-		.poll_ms = 50};
-	struct capture *capture;
+		.poll_ms = 50,
+		.wall_offset_ns = capture_clock_wall_offset_ns()};
+	struct capture *capture, *later;
 	char error[CAPTURE_ERROR_SIZE] = "";
 	struct capture_stats stats;
 	uint64_t last_ns = 0;
@@ -988,6 +1066,11 @@ static void live(void **)
 	assert_true(batch.now_ns - before_ns < 10 * NS_PER_S);
 	ops->stats(capture, &stats);
 	assert_true(llabs(stats.clock_step_ns - wall_moved_ns) < (int64_t)NS_PER_MS);
+	// Another source of the run, opened after the step, agrees.
+	assert_int_equal(ops->open(&later, &config, 0, error), 0);
+	assert_int_equal(ops->receive(later, &batch), 0);
+	assert_true(batch.now_ns - before_ns < 10 * NS_PER_S);
+	ops->close(later);
 	wall_moved_ns = -3600 * (int64_t)NS_PER_S;
 	last_ns = batch.now_ns;
 	// These are stamped by the kernel, which knows nothing of it: like packets from before a
@@ -1124,8 +1207,11 @@ static void own_connections_are_left_out(void **)
 // A ring that nobody reads overflows, and the kernel's count says so.
 static void live_drops(void **)
 {
-	struct capture_config config = {
-		.interface = "lo", .snaplen = 2048, .buffer_bytes = 1 << 20, .poll_ms = 50};
+	struct capture_config config = {.interface = "lo",
+		.snaplen = 2048,
+		.buffer_bytes = 1 << 20,
+		.poll_ms = 50,
+		.wall_offset_ns = capture_clock_wall_offset_ns()};
 	struct capture *capture;
 	char error[CAPTURE_ERROR_SIZE] = "";
 	struct capture_stats stats = {0}, again = {0};
@@ -1156,6 +1242,8 @@ int main(void)
 		cmocka_unit_test(compressed),
 		cmocka_unit_test(compressed_and_cut),
 		cmocka_unit_test(slow_pipe),
+		cmocka_unit_test(pipe_that_does_not_wait),
+		cmocka_unit_test(broken_off_after_a_leap),
 		cmocka_unit_test(damaged_pipes),
 		cmocka_unit_test(cut_files),
 		cmocka_unit_test(refused),

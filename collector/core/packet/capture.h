@@ -25,6 +25,7 @@ struct capture_config {
 	uint16_t mtu; // a NIC's, where the source sets it
 	bool promiscuous;
 	bool packet_clock; // live, with a file's clock: see capture_clock.h
+	int64_t wall_offset_ns; // live, of the run's start: capture_clock_wall_offset_ns()
 	uint64_t exit_idle_ns; // live: the end when nothing came for so long; 0: never
 	bool shared_wait; // live: receive() never waits, its caller does for all (descriptor())
 	uint8_t iface; // written into every packet

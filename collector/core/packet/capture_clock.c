@@ -8,7 +8,7 @@
 
 // Wall clock less monotonic clock. Both are slewed alike, so it changes only when the wall clock is
 // set. Of three readings the one least disturbed by the scheduler.
-static int64_t wall_offset_ns(void)
+int64_t capture_clock_wall_offset_ns(void)
 {
 	int64_t offset = 0, least = INT64_MAX;
 
@@ -24,9 +24,9 @@ static int64_t wall_offset_ns(void)
 	return offset;
 }
 
-void capture_clock_start(struct capture_clock *clock)
+void capture_clock_start(struct capture_clock *clock, int64_t wall_offset_ns)
 {
-	clock->wall_offset_ns = wall_offset_ns();
+	clock->wall_offset_ns = wall_offset_ns;
 }
 
 // Where a file begins: at its first stamp, but where that lies more than a day after the second and
@@ -79,7 +79,7 @@ void capture_clock_live(struct capture_clock *clock, struct packet_batch *batch,
 	int64_t wall_ns = (int64_t)clock_wall_ns();
 	int64_t step_ns = wall_ns - (int64_t)clock_steady_ns() - clock->wall_offset_ns;
 	if (llabs(step_ns - clock->step_ns) >= STEP_MIN_NS) {
-		step_ns = wall_offset_ns() - clock->wall_offset_ns;
+		step_ns = capture_clock_wall_offset_ns() - clock->wall_offset_ns;
 		if (llabs(step_ns - clock->step_ns) >= STEP_MIN_NS)
 			clock->step_ns = step_ns;
 		wall_ns = (int64_t)clock_wall_ns();

@@ -22,8 +22,13 @@ struct capture_clock {
 
 #define CAPTURE_NO_TIME UINT64_MAX // in packet.ts_ns: the source has none for it
 
-// Before the first turn of a live source.
-void capture_clock_start(struct capture_clock *clock);
+// Wall clock less monotonic clock, now.
+int64_t capture_clock_wall_offset_ns(void);
+
+// Before the first turn of a live source. `wall_offset_ns`: at the start, as
+// capture_clock_wall_offset_ns() was before the first of all sources that are to agree on table
+// time was opened: the wall clock may be moved while the others are.
+void capture_clock_start(struct capture_clock *clock, int64_t wall_offset_ns);
 
 // Each sets time_ns of the batch's packets, ts_ns where the source had none, and the batch's
 // now_ns.

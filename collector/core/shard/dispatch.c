@@ -289,9 +289,12 @@ static int own_take(struct capture *end, struct packet_batch **ret)
 {
 	int handed = read_on(end->dispatch, ret);
 
-	if (*ret != NULL)
+	if (*ret != NULL) {
+		end->none.now_ns = (*ret)->now_ns;
 		return (int)(*ret)->count;
-	end->none.now_ns = end->dispatch->now_ns;
+	}
+	// What it took may be later than what all were handed: others have no room yet.
+	end->none.now_ns = MAX(end->none.now_ns, end->dispatch->now_ns);
 	*ret = &end->none;
 	return handed;
 }

@@ -3,6 +3,7 @@
 
 #include "core/base/compiler.h"
 #include "core/base/hash.h"
+#include "core/packet/capture_clock.h"
 #include "core/packet/capture_merge.h"
 
 #include <errno.h>
@@ -25,6 +26,7 @@ void sources_init(struct sources *s, const struct settings *settings,
 		.interfaces = interfaces,
 		.capture = capture,
 		.count = interfaces->count,
+		.wall_offset_ns = capture_clock_wall_offset_ns(),
 	};
 	s->merged = sources_captures(s) > 1 || interfaces->items[0].role == ROLE_WAN;
 	if (settings->fanout == FANOUT_FLOW)
@@ -48,6 +50,7 @@ static struct capture_config config_of(const struct sources *s, uint32_t i, uint
 		.mtu = (uint16_t)settings->mtu,
 		.promiscuous = settings->promiscuous,
 		.packet_clock = settings->packet_clock,
+		.wall_offset_ns = s->wall_offset_ns,
 		.exit_idle_ns = settings->exit_idle,
 		.iface = live ? (uint8_t)i : 0,
 		.queues = queues,

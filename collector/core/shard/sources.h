@@ -13,7 +13,8 @@ struct sources {
 	uint32_t count; // interfaces, or 1: files are one
 	bool merged;
 	const struct capture_ops *ops; // of what sources_open() returns
-	uint64_t fanout_key; // as in struct capture_config
+	uint64_t fanout_key; // as in struct capture_config, like the next
+	int64_t wall_offset_ns;
 };
 
 void sources_init(struct sources *sources, const struct settings *settings,
