@@ -81,8 +81,19 @@ int live_open(struct capture *capture, const struct capture_config *config,
 
 static void discard(u_char *, const struct pcap_pkthdr *, const u_char *) {}
 
+// Whether the kernel has kept packets for the socket since it was bound.
+static bool has_heard(struct capture *capture)
+{
+	struct pcap_stat counts;
+
+	// Whoever was in the filter when it was changed is through by then.
+	poll(NULL, 0, 1);
+	return pcap_stats(capture->pcap, &counts) != 0 || counts.ps_recv != counts.ps_drop;
+}
+
 // The socket has heard everything since it was bound. From now on it hears nothing, and what it
-// heard is forgotten: a block that the kernel has begun comes after `poll` at the latest.
+// heard is forgotten: a block that the kernel has begun comes after `poll` at the latest. Where it
+// heard nothing there is nothing to wait for.
 static int silence(struct capture *capture, char error[CAPTURE_ERROR_SIZE])
 {
 	struct bpf_insn nothing = BPF_STMT(BPF_RET | BPF_K, 0);
@@ -93,11 +104,12 @@ static int silence(struct capture *capture, char error[CAPTURE_ERROR_SIZE])
 	int err = filter_apply(capture, &program, error);
 	if (err)
 		return err;
+	bool heard = has_heard(capture);
 	int count;
 	do {
 		count = pcap_dispatch(capture->pcap, -1, discard, NULL);
 	} while (count > 0 ||
-		(count == 0 && poll(&wait, 1, 2 * (int)capture->poll_ms) > 0 &&
+		(heard && count == 0 && poll(&wait, 1, 2 * (int)capture->poll_ms) > 0 &&
 			(wait.revents & POLLIN)));
 	if (pcap_stats(capture->pcap, &counts) == 0) {
 		capture->kernel_last = counts.ps_drop;

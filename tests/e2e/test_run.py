@@ -845,6 +845,21 @@ class Live(Scratch):
                 self.assertEqual(sum(r["packets_up"] for r in done.rows("flow")), health["packets"])
                 self.assertEqual(health["interfaces"][0]["name"], "near")
 
+    def test_stop_with_many_open_flows(self):
+        """All of them go out, though they are more than the batches of a small box hold."""
+        flows, frames = 40_000, []
+        for i in range(flows):
+            near = f"192.168.{1 + i % 8}.{1 + i // 8 % 250}"
+            frames.append(f.ethernet(NEAR, FAR, 0x0800, f.ipv4(near, "198.51.100.7", f.UDP, f.udp(
+                near, 1024 + i // 2000, "198.51.100.7", 9999, b"x" * 20))))
+        process = self.start("-o", self.path("out"), "--set", "limits=gateway",
+                             "--set", "capture.buffer=32MiB")
+        self.net.send(frames)
+        done = self.stop(process, signal.SIGTERM)
+        self.assertEqual(done.status, 0, done.said)
+        rows = self.weir("read", "--type", "flow", self.path("out")).out.splitlines()
+        self.assertEqual(sum(json.loads(row)["packets_up"] for row in rows), flows)
+
     def test_nothing_is_sent(self):
         """Not even what is said where standard error is closed: the socket that captures must not take
         its number."""

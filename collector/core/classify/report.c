@@ -52,8 +52,10 @@ void report_dns(struct report *report, const struct dns_finding *entry)
 
 	if (flow == NULL)
 		return;
-	if (findings_dns_count(report->findings, flow->findings) == DNS_ENTRIES_MAX)
+	if (findings_dns_count(report->findings, flow->findings) == DNS_ENTRIES_MAX) {
 		segment_write(report, END_ACTIVE, true);
+		counter_add(report->counters, COUNTER_flows_active, 1);
+	}
 	findings_append_dns(report->findings, &flow->findings, entry);
 }
 

@@ -481,6 +481,11 @@ void record_clock(struct record *record, int64_t step_ns)
 	record->clock_step_ns = step_ns;
 }
 
+void record_wait(struct record *record)
+{
+	record->wait = true;
+}
+
 void record_listen(struct record *record, record_listener_fn *listener, void *arg)
 {
 	record->listener = listener;

@@ -148,6 +148,10 @@ void record_free(struct record *record); // accepts NULL
 // How far the wall clock was moved since the start (live): what rows tell of time moves with it.
 void record_clock(struct record *record, int64_t step_ns);
 
+// From here on rows wait for an empty batch rather than being lost, as long as the pool's give_up()
+// lets them.
+void record_wait(struct record *record);
+
 // Whoever sums up a run listens here: called with each protobuf row as it leaves, without its
 // delimiting length (tombstones leave no row). One listener; NULL: none.
 typedef void record_listener_fn(void *arg, enum record_type type, const uint8_t *row, size_t len);

@@ -5,6 +5,7 @@
 #include "core/packet/capture_merge.h"
 #include "core/shard/cores.h"
 #include "core/shard/dispatch.h"
+#include "core/shard/process.h"
 #include "core/shard/sources.h"
 #include "core/shard/stage_settings.h"
 
@@ -204,8 +205,9 @@ int crew_new(struct crew **ret, const struct crew_config *config, char error[CRE
 		err = share_out(c, error);
 	for (uint32_t i = 0; config->capture->core != NULL && i < count; i++)
 		c->cores.shard[i] = config->capture->core(thread_of(c, i));
+	// Each may wait for its sockets.
 	for (uint32_t i = 0; !err && i < count; i++)
-		err = make_member(c, i, error);
+		err = process_stop ? -EINTR : make_member(c, i, error);
 	if (err) {
 		crew_free(c);
 		return err;

@@ -54,6 +54,17 @@ static bool reads_file(const struct run *r)
 	return false;
 }
 
+// Nothing arrives any more that waiting would lose: what is open waits for an empty batch, until
+// the time for the export is up. Who was told to drop drops on.
+static void stop_dropping(struct run *r)
+{
+	if (r->settings->overload == OVERLOAD_DROP)
+		return;
+	if (!run_waits(r) && r->export_by_ns == 0)
+		r->export_by_ns = clock_steady_ns() + r->settings->shutdown_timeout;
+	record_wait(r->record);
+}
+
 // A signal ends the source; a live one when the kernel, which hands packets over after `poll` at
 // the latest, has been asked for those that came before the signal. A second signal waits for
 // nothing.
@@ -65,8 +76,10 @@ static void stop_source(struct run *r)
 		r->interrupted = true;
 	if (r->stop_ns == 0)
 		r->stop_ns = now_ns + (r->live ? MIN(2 * r->settings->poll, NS_PER_S) : 0);
-	if (now_ns >= r->stop_ns || process_stop > 1)
-		crew_stop(r->crew);
+	if (now_ns < r->stop_ns && process_stop == 1)
+		return;
+	crew_stop(r->crew);
+	stop_dropping(r);
 }
 
 // Turns shards and ledger until the source ends, or a signal ends it, and all flows have been
@@ -111,6 +124,7 @@ static bool finish(struct run *r)
 	// Who drops rows rather than wait has not all the time in the world at the end either.
 	if (!run_waits(r) && r->export_by_ns == 0)
 		r->export_by_ns = clock_steady_ns() + r->settings->shutdown_timeout;
+	stop_dropping(r);
 	ledger_finish(r->ledger);
 	record_seal(r->record, clock_steady_ns(), 0, true);
 	drain(r);
