@@ -19,7 +19,7 @@ struct run {
 	struct record_identity identity;
 	struct interfaces interfaces;
 	const char *titles[INTERFACES_MAX]; // as records call them
-	bool told[BROKEN_MAX]; // of sources that are broken, in the crew's order
+	const char *told[BROKEN_MAX]; // of broken sources, in the crew's order; NULL: nothing
 	bool told_own; // that connections of our own are collected
 
 	struct memory_room room; // before anything was taken

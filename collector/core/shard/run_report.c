@@ -157,12 +157,14 @@ bool run_say_broken(struct run *r)
 	REQUIRE(count <= BROKEN_MAX);
 	for (uint32_t i = 0; i < count; i++) {
 		const char *why = crew_broken(r->crew, i);
-		if (why != NULL && !r->told[i])
+		const char *told = r->told[i];
+		// One that is down may turn out to be gone.
+		if (why != NULL && (told == NULL || strcmp(why, told) != 0))
 			log_error("%s", why);
-		else if (why == NULL && r->told[i])
+		else if (why == NULL && told != NULL)
 			log_info("interface \"%s\" is up again", r->interfaces.items[i].name);
-		r->told[i] = why != NULL;
-		any |= r->told[i];
+		r->told[i] = why;
+		any |= why != NULL;
 	}
 	return any;
 }
