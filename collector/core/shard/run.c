@@ -55,14 +55,14 @@ static bool reads_file(const struct run *r)
 }
 
 // Nothing arrives any more that waiting would lose: what is open waits for an empty batch, until
-// the time for the export is up. Who was told to drop drops on.
+// the time for the export is up. Who was told to drop drops on; neither has who did so far all the
+// time in the world.
 static void stop_dropping(struct run *r)
 {
-	if (r->settings->overload == OVERLOAD_DROP)
-		return;
 	if (!run_waits(r) && r->export_by_ns == 0)
 		r->export_by_ns = clock_steady_ns() + r->settings->shutdown_timeout;
-	record_wait(r->record);
+	if (r->settings->overload != OVERLOAD_DROP)
+		record_wait(r->record);
 }
 
 // A signal ends the source; a live one when the kernel, which hands packets over after `poll` at
@@ -121,9 +121,6 @@ static bool drain(struct run *r)
 // Everything that is open goes out, health last. Whether every row arrived.
 static bool finish(struct run *r)
 {
-	// Who drops rows rather than wait has not all the time in the world at the end either.
-	if (!run_waits(r) && r->export_by_ns == 0)
-		r->export_by_ns = clock_steady_ns() + r->settings->shutdown_timeout;
 	stop_dropping(r);
 	ledger_finish(r->ledger);
 	record_seal(r->record, clock_steady_ns(), 0, true);
