@@ -597,6 +597,10 @@ kafka:
         for number, words in expected.items():
             self.assertTrue(any(line.startswith(f"weir: {path}:{number}: {words}")
                                 for line in said), (number, said))
+        path = self.path("clients.yaml", "clients:\n  max: 100\n  random_max: 101\n")
+        self.assertEqual(self.weir("check", "-c", path).said,
+                         f'weir: {path}:3: clients.random_max: "101" is not allowed; it is a part '
+                         "of clients.max, 100 at the most\n")
         self.refused(self.weir("check", "--set", "privacy.key_file=/nowhere/key"),
                      "command line: privacy.key_file: /nowhere/key")
 
@@ -852,13 +856,20 @@ class Live(Scratch):
             near = f"192.168.{1 + i % 8}.{1 + i // 8 % 250}"
             frames.append(f.ethernet(NEAR, FAR, 0x0800, f.ipv4(near, "198.51.100.7", f.UDP, f.udp(
                 near, 1024 + i // 2000, "198.51.100.7", 9999, b"x" * 20))))
-        process = self.start("-o", self.path("out"), "--set", "limits=gateway",
-                             "--set", "capture.buffer=32MiB")
-        self.net.send(frames)
-        done = self.stop(process, signal.SIGTERM)
-        self.assertEqual(done.status, 0, done.said)
-        rows = self.weir("read", "--type", "flow", self.path("out")).out.splitlines()
-        self.assertEqual(sum(json.loads(row)["packets_up"] for row in rows), flows)
+        for by_signal, words in ((True, ()), (False, ("--exit-idle", "2s")),
+                                 (False, ("--exit-idle", "2s", "--shards", "2"))):
+            with self.subTest(words):
+                out = tempfile.mkdtemp(dir=self.path("out"))
+                os.chown(out, NOBODY, NOBODY)
+                process = self.start("-o", out, "--set", "limits=gateway",
+                                     "--set", "capture.buffer=32MiB", *words)
+                self.net.send(frames)
+                if by_signal:
+                    process.send_signal(signal.SIGTERM)
+                _, said = process.communicate(timeout=120)
+                self.assertEqual(process.returncode, 0, said)
+                rows = self.weir("read", "--type", "flow", out).out.splitlines()
+                self.assertEqual(sum(json.loads(row)["packets_up"] for row in rows), flows)
 
     def test_nothing_is_sent(self):
         """Not even what is said where standard error is closed: the socket that captures must not take

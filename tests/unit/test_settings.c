@@ -131,6 +131,16 @@ static void test_limits(void **)
 	assert_int_equal(s.flows_max, 4194304);
 	assert_int_not_equal(settings_set(&s, "limits", "huge", &problems), 0);
 	settings_fini(&s);
+
+	// The quota of random MACs follows clients.max, unless it was set itself.
+	assert_int_equal(settings_init(&s), 0);
+	assert_int_equal(settings_set(&s, "clients.max", "1000", &problems), 0);
+	settings_apply_limits(&s);
+	assert_int_equal(s.clients_random_max, 500);
+	assert_int_equal(settings_set(&s, "clients.random_max", "2000", &problems), 0);
+	settings_apply_limits(&s);
+	assert_int_equal(s.clients_random_max, 2000); // and is refused by who checks
+	settings_fini(&s);
 	problems_fini(&problems);
 }
 

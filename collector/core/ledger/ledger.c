@@ -2,6 +2,7 @@
 #include "core/ledger/inner.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 enum {
@@ -46,6 +47,13 @@ int ledger_check(const struct settings *settings, struct problems *problems)
 	uint8_t mac[6];
 	int err = 0;
 
+	if (settings->clients_random_max > settings->clients_max) {
+		settings_complain(settings, "clients.random_max", problems,
+			"\"%" PRIu64 "\" is not allowed; it is a part of clients.max, %" PRIu64
+			" at the most",
+			settings->clients_random_max, settings->clients_max);
+		err = -EINVAL;
+	}
 	for (size_t i = 0; i < settings->local.count; i++) {
 		const struct setting_item *item = &settings->local.items[i];
 		if (local_parse(item->value, &prefix) == 0)

@@ -44,4 +44,8 @@ void settings_apply_limits(struct settings *settings)
 		if (settings->lines[s - setting_table] == 0)
 			REQUIRE(setting_put(settings, s, limits[i].values[settings->limits]));
 	}
+	// Who lowers the one alone still wants a quota.
+	if (settings->clients_random_max > settings->clients_max &&
+		settings->lines[setting_find("clients.random_max") - setting_table] == 0)
+		settings->clients_random_max = settings->clients_max / 2;
 }

@@ -226,8 +226,9 @@ int settings_read(struct settings *settings, const char *path, struct problems *
 int settings_set(
 	struct settings *settings, const char *path, const char *value, struct problems *problems);
 
-// Gives every setting that `limits` chooses and nobody has set its value of that preset. For when
-// file and command line have been read.
+// Gives every setting that `limits` chooses and nobody has set its value of that preset, and
+// clients.random_max half of clients.max where that was set lower than it. For when file and
+// command line have been read.
 void settings_apply_limits(struct settings *settings);
 
 // One more value of a list, as it is: no commas are looked for. The same checks.

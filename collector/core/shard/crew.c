@@ -354,7 +354,13 @@ const struct taxonomy *crew_taxonomy(const struct crew *c)
 
 bool crew_read_whole(const struct crew *c)
 {
-	return c->dispatch != NULL ? dispatch_ended(c->dispatch) : c->members[0].shard.ended;
+	bool all = true;
+
+	if (c->dispatch != NULL)
+		return dispatch_ended(c->dispatch);
+	for (uint32_t i = 0; i < c->count; i++)
+		all = all && atomic_load_explicit(&c->members[i].shard.ended, memory_order_relaxed);
+	return all;
 }
 
 // What queue `queue` of all interfaces is received from.

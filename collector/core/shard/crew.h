@@ -47,7 +47,7 @@ void crew_stop(struct crew *crew); // ends the sources: the next turns flush
 struct event_ring **crew_rings(struct crew *crew, uint32_t *ret_count);
 const struct taxonomy *crew_taxonomy(const struct crew *crew);
 
-// Whether a file's end has been read, or where it broke: nothing of it is left.
+// Whether the source's end has been read, or where it broke: nothing more comes of it.
 bool crew_read_whole(const struct crew *crew);
 
 // How many interfaces or files there are, and why number `i` is broken now, or NULL. An only one is

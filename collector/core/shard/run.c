@@ -94,6 +94,8 @@ static void turn(struct run *r)
 	do {
 		if (process_stop)
 			stop_source(r);
+		else if (crew_read_whole(r->crew))
+			stop_dropping(r);
 		count = crew_turn(r->crew);
 		uint32_t taken = ledger_step(r->ledger);
 		if (count > 0 || taken > 0)

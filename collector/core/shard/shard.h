@@ -18,7 +18,8 @@ struct shard {
 	struct event_ring *events;
 	uint32_t events_held; // it says no more while so many wait; 0: it may
 	struct counters *counters;
-	bool ended; // the source is dry or broken: only the final flush is left
+	// The source is dry or broken: only the final flush is left. Main looks at it as well.
+	_Atomic bool ended;
 	bool flushed;
 	int error; // -errno of the source, 0: none
 	_Atomic uint32_t flows_now; // shard: wo, main: ro
