@@ -2,6 +2,7 @@
 #include "capture/pcap_parts.h"
 
 #include "capture/fanout_program.h"
+#include "core/base/clock.h"
 #include "core/base/memory.h"
 #include "core/base/own_connections.h"
 
@@ -91,31 +92,45 @@ static bool has_heard(struct capture *capture)
 	return pcap_stats(capture->pcap, &counts) != 0 || counts.ps_recv != counts.ps_drop;
 }
 
-// The socket has heard everything since it was bound. From now on it hears nothing, and what it
-// heard is forgotten: a block that the kernel has begun comes after `poll` at the latest. Where it
-// heard nothing there is nothing to wait for.
+// The socket has heard everything since it was bound. From now on it hears nothing.
 static int silence(struct capture *capture, char error[CAPTURE_ERROR_SIZE])
 {
 	struct bpf_insn nothing = BPF_STMT(BPF_RET | BPF_K, 0);
 	struct bpf_program program = {.bf_len = 1, .bf_insns = &nothing};
-	struct pollfd wait = {.fd = capture->fd, .events = POLLIN};
-	struct pcap_stat counts;
 
 	int err = filter_apply(capture, &program, error);
-	if (err)
-		return err;
+	capture->silent_ns = clock_steady_ns();
+	return err;
+}
+
+// Whether there is something to be read before that time, waited for.
+static bool readable_before(const struct capture *capture, uint64_t until_ns)
+{
+	struct pollfd wait = {.fd = capture->fd, .events = POLLIN};
+	uint64_t now_ns = clock_steady_ns();
+
+	return now_ns < until_ns &&
+		poll(&wait, 1, (int)((until_ns - now_ns) / NS_PER_MS) + 1) > 0 &&
+		(wait.revents & POLLIN);
+}
+
+// Forgets what a socket heard before it was silent: a block that the kernel has begun comes after
+// `poll` at the latest. Where it heard nothing there is nothing to wait for; nor, of many sockets,
+// for any but the first, since all have been silent for so long then.
+static void forget(struct capture *capture)
+{
+	uint64_t until_ns = capture->silent_ns + 2 * capture->poll_ms * NS_PER_MS;
 	bool heard = has_heard(capture);
+	struct pcap_stat counts;
 	int count;
+
 	do {
 		count = pcap_dispatch(capture->pcap, -1, discard, NULL);
-	} while (count > 0 ||
-		(heard && count == 0 && poll(&wait, 1, 2 * (int)capture->poll_ms) > 0 &&
-			(wait.revents & POLLIN)));
+	} while (count > 0 || (heard && count == 0 && readable_before(capture, until_ns)));
 	if (pcap_stats(capture->pcap, &counts) == 0) {
 		capture->kernel_last = counts.ps_drop;
 		capture->nic_last = counts.ps_ifdrop;
 	}
-	return 0;
 }
 
 // The kernel shares the interface's packets out by a hash that is the same for both directions of a
@@ -160,6 +175,7 @@ int live_open_queue(struct capture *capture, const struct capture_config *config
 
 int live_start(struct capture *capture, char error[CAPTURE_ERROR_SIZE])
 {
+	forget(capture);
 	return filter_apply(capture, &capture->filter, error);
 }
 

@@ -45,6 +45,7 @@ struct capture {
 	bool packet_clock;
 	uint64_t exit_idle_ns;
 	int fanout; // the group's number; queue 0's is the one that counts
+	uint64_t silent_ns; // of several queues: since when it hears nothing, steady
 	struct bpf_program filter; // of several queues: for start()
 	char *filter_text; // the operator's; NULL: none
 	uint32_t own_known; // of our own connections, those that the filter leaves out

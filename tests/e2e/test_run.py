@@ -15,6 +15,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 
@@ -1170,6 +1171,35 @@ class Live(Scratch):
         self.assertEqual(len(rows), flows)
         for row in rows:
             self.assertEqual((row["packets_up"], row["packets_down"]), (rounds, rounds))
+
+    def test_shards_that_open_on_a_busy_interface(self):
+        """What a socket heard before the kernel shared packets out is forgotten: it may be of
+        flows that another shard has."""
+        flows = 300
+        frames = [f.ethernet(NEAR, FAR, 0x0800, f.ipv4("192.168.1.10", "198.51.100.7", f.UDP, f.udp(
+            "192.168.1.10", 1024 + i, "198.51.100.7", 9999, b""))) for i in range(flows)]
+        stop = threading.Event()
+
+        def send():
+            while not stop.is_set():
+                self.net.send(frames, 1000)
+        sender = threading.Thread(target=send)
+        sender.start()
+        self.addCleanup(sender.join)
+        self.addCleanup(stop.set)
+        wait_until("traffic", 20, lambda: self.heard_by_near() > 0)
+        process = self.start(*FULL, "--shards", "4")
+        wait_until("all shards", 20, lambda: "weir-shard-3" in self.threads(process))
+        stop.set()
+        sender.join()
+        done = self.stop(process, signal.SIGTERM)
+        self.assertEqual(done.status, 0, done.said)
+        self.assertEqual(sorted(row["client_port"] for row in done.rows("flow")),
+                         list(range(1024, 1024 + flows)))
+
+    def heard_by_near(self):
+        with open(f"/proc/{self.net.holder.pid}/net/dev", encoding="ascii") as file:
+            return next(int(line.split()[2]) for line in file if line.split()[0] == "near:")
 
     ENCAPSULATIONS = {
         "none": lambda kind, packet: (kind, packet),
